@@ -1,0 +1,126 @@
+# libaio-rs: build, install, try out, test.
+#
+#   make                 build/: libaio.so.1.x.y and its links, libaio.a, libaio.pc
+#   make demo            build the library, then build and run the document's C example
+#   make check           every test and lint (installs the Debian packages that it needs)
+#   make test            the quick part of check, for the inner loop
+#   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
+#   make clean
+#
+# Variables for the command line:
+#   PREFIX LIBDIR INCLUDEDIR MANDIR PKGCONFIGDIR DESTDIR    where things go
+#   SONAME     libaio.so.1 (default), or libaio.so.1t64 for the distributions that renamed it
+#   CC CARGO AR OBJCOPY STRIP LDFLAGS                       the tools
+#   TARGET     a Rust target triple, to cross-compile (with CC, AR, OBJCOPY to match)
+
+PREFIX       ?= /usr/local
+LIBDIR       ?= $(PREFIX)/lib
+INCLUDEDIR   ?= $(PREFIX)/include
+MANDIR       ?= $(PREFIX)/share/man
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+DESTDIR      ?=
+SONAME       ?= libaio.so.1
+TARGET       ?=
+CC           ?= cc
+CARGO        ?= cargo
+OBJCOPY      ?= objcopy
+STRIP        ?= strip
+# The debug information in it is that of the Rust core library, for code that is linked away; to
+# keep what CARGO_PROFILE_RELEASE_DEBUG makes, say DEBUGINFO=.
+DEBUGINFO    ?= -Wl,--strip-debug
+INSTALL      ?= install
+BUILD        ?= build
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# libaio.so.1 and version 1.2.3 make libaio.so.1.2.3; libaio.so.1t64 makes libaio.so.1t64.2.3.
+REALNAME := $(SONAME).$(shell echo $(VERSION) | cut -d. -f2-)
+PUBLIC := $(shell sed -n 's/^[[:space:]]*\(io_[a-z0-9_]*\);$$/\1/p' libaio.map)
+
+SHARED := $(BUILD)/$(REALNAME)
+STATIC := $(BUILD)/libaio.a
+# The folder of this build's own cargo run: its flags differ from a plain `cargo build`.
+CORE := $(BUILD)/cargo/$(if $(TARGET),$(TARGET)/)release/libaio.a
+SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock build.rs
+PAGES := $(wildcard man/*.[0-9])
+
+.DELETE_ON_ERROR:
+.PHONY: all demo check test lint install install-strip uninstall clean FORCE
+
+all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
+
+# ---- the library ------------------------------------------------------------------------------
+
+$(CORE): $(SOURCES)
+	$(CARGO) rustc --release --locked --lib --crate-type staticlib --target-dir $(BUILD)/cargo \
+	    $(if $(TARGET),--target $(TARGET)) -- --cfg libaio_symver
+	@touch $@
+
+# rustc's own linking of a cdylib leaves no room for symbol versions (it brings a version script of
+# its own), so the C compiler links the shared library from the static one.
+$(SHARED): $(CORE) libaio.map $(BUILD)/soname
+	$(CC) -shared -nostartfiles $(LDFLAGS) -o $@ \
+	    -Wl,--whole-archive $(CORE) -Wl,--no-whole-archive -Wl,--gc-sections \
+	    -Wl,-soname,$(SONAME) -Wl,--version-script=libaio.map \
+	    -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,text -Wl,-z,defs \
+	    $(DEBUGINFO)
+
+# Rebuilds the links when another SONAME is asked for.
+$(BUILD)/soname: FORCE
+	@mkdir -p $(BUILD)
+	@if [ "$$(cat $@ 2>/dev/null)" != '$(SONAME)' ]; then \
+	    rm -f $(BUILD)/libaio.so*; echo '$(SONAME)' > $@; fi
+
+$(BUILD)/libaio.so: $(SHARED)
+	ln -sf $(REALNAME) $(BUILD)/$(SONAME)
+	ln -sf $(REALNAME) $@
+
+# One object in which only the public names are global: nothing of Rust's runtime is left to meet
+# another Rust library's in the same program.
+$(STATIC): $(CORE) libaio.map
+	$(CC) -r -nostdlib -o $(BUILD)/libaio.o -Wl,--gc-sections $(PUBLIC:%=-Wl,-u,%) \
+	    -Wl,--whole-archive $(CORE) -Wl,--no-whole-archive
+	$(OBJCOPY) $(PUBLIC:%=--keep-global-symbol=%) --strip-unneeded \
+	    --remove-section=.llvmbc --remove-section=.llvmcmd --remove-section=.comment $(BUILD)/libaio.o
+	rm -f $@
+	$(AR) rcsD $@ $(BUILD)/libaio.o
+
+$(BUILD)/libaio.pc: libaio.pc.in Cargo.toml FORCE
+	@mkdir -p $(BUILD)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+	    libaio.pc.in > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# For programs built against this folder: pkg-config prefers it to libaio.pc beside it.
+$(BUILD)/libaio-uninstalled.pc: libaio.pc.in Cargo.toml
+	@mkdir -p $(BUILD)
+	sed -e 's|@PREFIX@|$${pcfiledir}|' -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBDIR@|$${pcfiledir}|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
+	    libaio.pc.in > $@
+
+# ---- install ----------------------------------------------------------------------------------
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR) $(DESTDIR)$(INCLUDEDIR) \
+	    $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/$(REALNAME)
+	ln -sf $(REALNAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(REALNAME) $(DESTDIR)$(LIBDIR)/libaio.so
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/libaio.a
+	$(INSTALL) -m 644 include/libaio.h $(DESTDIR)$(INCLUDEDIR)/libaio.h
+	$(INSTALL) -m 644 $(BUILD)/libaio.pc $(DESTDIR)$(PKGCONFIGDIR)/libaio.pc
+	$(INSTALL) -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man3
+
+install-strip: install
+	$(STRIP) --strip-unneeded $(DESTDIR)$(LIBDIR)/$(REALNAME)
+
+uninstall:
+	rm -f $(DESTDIR)$(LIBDIR)/$(REALNAME) $(DESTDIR)$(LIBDIR)/$(SONAME) \
+	    $(DESTDIR)$(LIBDIR)/libaio.so $(DESTDIR)$(LIBDIR)/libaio.a \
+	    $(DESTDIR)$(INCLUDEDIR)/libaio.h $(DESTDIR)$(PKGCONFIGDIR)/libaio.pc \
+	    $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%)
+
+clean:
+	rm -rf $(BUILD)
+	$(CARGO) clean --quiet

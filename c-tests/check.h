@@ -1,0 +1,77 @@
+/*
+ * check.h - what the C tests share: assertions that name what differs.
+ *
+ * A test is a program of one behaviour: exit status 0 means that it holds. What it prints on stdout
+ * must be the same on libaio and on libaio-rs; why it failed goes to stderr.
+ */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libaio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);  \
+			exit(1);                                                                   \
+		}                                                                                  \
+	} while (0)
+
+/* Compares two integers and prints both where they differ. */
+#define CHECK_EQ(expression, expected)                                                             \
+	do {                                                                                       \
+		long long got_ = (long long)(expression), want_ = (long long)(expected);           \
+		if (got_ != want_) {                                                               \
+			fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__,  \
+				#expression, got_, #expected, want_);                              \
+			exit(1);                                                                   \
+		}                                                                                  \
+	} while (0)
+
+/* A context for `n` requests. */
+static inline io_context_t new_context(int n)
+{
+	io_context_t ctx = NULL;
+	CHECK_EQ(io_setup(n, &ctx), 0);
+	return ctx;
+}
+
+/* A new file of `size` bytes in the working directory, byte i being i % 251; open to read and
+   write, with `flags` (O_DIRECT), and already unlinked. */
+static inline int new_file(size_t size, int flags)
+{
+	char name[] = "c-test-XXXXXX";
+	int fd = mkstemp(name), again;
+	CHECK(fd >= 0);
+	for (size_t i = 0; i < size; i++) {
+		unsigned char byte = (unsigned char)(i % 251);
+		CHECK_EQ(pwrite(fd, &byte, 1, (off_t)i), 1);
+	}
+	CHECK_EQ(fsync(fd), 0);
+	again = open(name, O_RDWR | flags);
+	CHECK(again >= 0);
+	CHECK_EQ(close(fd), 0);
+	CHECK_EQ(unlink(name), 0);
+	return again;
+}
+
+/* Submits one request and takes its completion; checks that it is that one. Returns res. */
+static inline long run_one(io_context_t ctx, struct iocb *iocb)
+{
+	struct io_event event;
+	memset(&event, 0xee, sizeof(event));
+	CHECK_EQ(io_submit(ctx, 1, &iocb), 1);
+	CHECK_EQ(io_getevents(ctx, 1, 1, &event, NULL), 1);
+	CHECK(event.obj == iocb);
+	CHECK(event.data == iocb->data);
+	CHECK_EQ(event.res2, 0);
+	return (long)event.res;
+}
+
+#endif /* CHECK_H */
