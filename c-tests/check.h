@@ -48,12 +48,13 @@ static inline int new_file(size_t size, int flags)
 {
 	char name[] = "c-test-XXXXXX";
 	int fd = mkstemp(name), again;
-	CHECK(fd >= 0);
-	for (size_t i = 0; i < size; i++) {
-		unsigned char byte = (unsigned char)(i % 251);
-		CHECK_EQ(pwrite(fd, &byte, 1, (off_t)i), 1);
-	}
+	unsigned char *bytes = (unsigned char *)malloc(size + 1);
+	CHECK(fd >= 0 && bytes != NULL);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (unsigned char)(i % 251);
+	CHECK_EQ(write(fd, bytes, size), size);
 	CHECK_EQ(fsync(fd), 0);
+	free(bytes);
 	again = open(name, O_RDWR | flags);
 	CHECK(again >= 0);
 	CHECK_EQ(close(fd), 0);
