@@ -99,6 +99,42 @@ $(BUILD)/libaio-uninstalled.pc: libaio.pc.in Cargo.toml
 	    -e 's|@LIBDIR@|$${pcfiledir}|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
 	    libaio.pc.in > $@
 
+# ---- try, test --------------------------------------------------------------------------------
+
+demo: all
+	@scripts/need pkg-config:pkg-config
+	@CC='$(CC)' scripts/demo $(abspath $(BUILD))
+
+# What the tests and lints run beside Rust, a C compiler and make.
+TEST_TOOLS := pkg-config:pkg-config /usr/include/libaio.h:libaio-dev python3:python3 g++:g++ \
+    clang:clang clang++:clang unshare:util-linux mount:mount /sbin/mkfs.ext4:e2fsprogs strace:strace
+HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
+    /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
+    /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross
+PROGRAMS := fio:fio qemu-img:qemu-utils
+LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc
+
+QUICK := --test artefacts --test c_tests --test example --test install --test python
+C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch]))
+
+test: all
+	@scripts/need $(TEST_TOOLS)
+	$(CARGO) test --locked --quiet --lib $(QUICK)
+
+check: all
+	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS) $(PROGRAMS) $(LINT_TOOLS)
+	$(MAKE) lint
+	$(CARGO) test --locked --quiet
+	$(MAKE) demo
+
+lint:
+	@scripts/need $(LINT_TOOLS)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
+	clang-format --dry-run --Werror $(C_SOURCES)
+	shellcheck scripts/* .ci/run
+	mandoc -T lint $(PAGES)
+
 # ---- install ----------------------------------------------------------------------------------
 
 install: all

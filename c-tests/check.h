@@ -34,6 +34,18 @@
 		}                                                                                  \
 	} while (0)
 
+/* Prints "name: value" on stdout, for the comparison of libraries, and checks the value. */
+#define EXPECT(name, expression, expected)                                                         \
+	do {                                                                                       \
+		long long value_ = (long long)(expression), right_ = (long long)(expected);        \
+		printf("%s: %lld\n", name, value_);                                                \
+		if (value_ != right_) {                                                            \
+			fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__,  \
+				#expression, value_, #expected, right_);                           \
+			exit(1);                                                                   \
+		}                                                                                  \
+	} while (0)
+
 /* A context for `n` requests. */
 static inline io_context_t new_context(int n)
 {
@@ -62,6 +74,15 @@ static inline int new_file(size_t size, int flags)
 	return again;
 }
 
+/* Whether `buf` holds the `n` bytes that new_file writes from `offset` on. */
+static inline int is_file_data(const void *buf, size_t n, size_t offset)
+{
+	for (size_t i = 0; i < n; i++)
+		if (((const unsigned char *)buf)[i] != (offset + i) % 251)
+			return 0;
+	return 1;
+}
+
 /* Submits one request and takes its completion; checks that it is that one. Returns res. */
 static inline long run_one(io_context_t ctx, struct iocb *iocb)
 {
@@ -73,6 +94,23 @@ static inline long run_one(io_context_t ctx, struct iocb *iocb)
 	CHECK(event.data == iocb->data);
 	CHECK_EQ(event.res2, 0);
 	return (long)event.res;
+}
+
+/* Waits until thread `tid` of this process sleeps in the kernel. It must have said before that
+   nothing but the call in question is left for it to sleep in. */
+static inline void wait_until_asleep(pid_t tid)
+{
+	char name[64], line[512], *end;
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", (int)tid);
+	for (;;) {
+		FILE *f = fopen(name, "r");
+		CHECK(f != NULL && fgets(line, sizeof(line), f) != NULL);
+		CHECK_EQ(fclose(f), 0);
+		end = strrchr(line, ')'); /* proc(5): pid (comm) state */
+		CHECK(end != NULL);
+		if (end[2] == 'S')
+			return;
+	}
 }
 
 #endif /* CHECK_H */

@@ -59,14 +59,14 @@ typedef struct io_context *io_context_t;
 
 /* The operations, for iocb.aio_lio_opcode. */
 typedef enum io_iocb_cmd {
-	IO_CMD_PREAD = 0,  /* pread(2)                                                         */
-	IO_CMD_PWRITE = 1, /* pwrite(2)                                                        */
-	IO_CMD_FSYNC = 2,  /* fsync(2), since Linux 4.18; earlier: -EINVAL                     */
-	IO_CMD_FDSYNC = 3, /* fdatasync(2), since Linux 4.18; earlier: -EINVAL                 */
-	IO_CMD_POLL = 5,   /* poll(2) of one descriptor, once, since Linux 4.18                */
-	IO_CMD_NOOP = 6,   /* has a number, but no kernel accepts it: io_submit gives -EINVAL  */
-	IO_CMD_PREADV = 7, /* preadv2(2)                                                       */
-	IO_CMD_PWRITEV = 8 /* pwritev2(2)                                                      */
+	IO_CMD_PREAD = 0,  /* pread(2) */
+	IO_CMD_PWRITE = 1, /* pwrite(2) */
+	IO_CMD_FSYNC = 2,  /* fsync(2), since Linux 4.18; earlier: -EINVAL */
+	IO_CMD_FDSYNC = 3, /* fdatasync(2), since Linux 4.18; earlier: -EINVAL */
+	IO_CMD_POLL = 5,   /* poll(2) of one descriptor, once, since Linux 4.18 */
+	IO_CMD_NOOP = 6,   /* has a number, but no kernel accepts it: io_submit gives -EINVAL */
+	IO_CMD_PREADV = 7, /* preadv2(2) */
+	IO_CMD_PWRITEV = 8 /* pwritev2(2) */
 } io_iocb_cmd_t;
 
 /*
@@ -81,9 +81,13 @@ typedef enum io_iocb_cmd {
 #endif
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define LIBAIO_RS_PAIR_(low, high) low; high
+#define LIBAIO_RS_PAIR_(low, high)                                                                 \
+	low;                                                                                       \
+	high
 #elif __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define LIBAIO_RS_PAIR_(low, high) high; low
+#define LIBAIO_RS_PAIR_(low, high)                                                                 \
+	high;                                                                                      \
+	low
 #else
 #error "libaio.h: unknown byte order"
 #endif
@@ -107,12 +111,12 @@ struct io_iocb_sockaddr {
 
 /* iocb.u.c: reads and writes. The event's res is the number of bytes moved, or -errno. */
 struct io_iocb_common {
-	LIBAIO_RS_WIDE_(void *buf, __pad1);           /* the buffer, or the iovec array       */
-	LIBAIO_RS_WIDE_(unsigned long nbytes, __pad2); /* its bytes, or its entries           */
-	long long offset;                             /* position in the file, in bytes       */
-	long long __pad3;                             /* must be 0                            */
-	unsigned flags;                               /* bit 0: resfd; bit 1: aio_reqprio     */
-	unsigned resfd;                               /* the eventfd to signal                */
+	LIBAIO_RS_WIDE_(void *buf, __pad1);            /* the buffer, or the iovec array */
+	LIBAIO_RS_WIDE_(unsigned long nbytes, __pad2); /* its bytes, or its entries */
+	long long offset;                              /* position in the file, in bytes */
+	long long __pad3;                              /* must be 0 */
+	unsigned flags;                                /* bit 0: resfd; bit 1: aio_reqprio */
+	unsigned resfd;                                /* the eventfd to signal */
 };
 
 /* iocb.u.v: the vectored operations; the same bytes as buf, nbytes and offset of iocb.u.c. */
@@ -165,9 +169,9 @@ struct iocb {
 			struct io_iocb_sockaddr saddr;
 		} u;
 		struct {
-			__u64 aio_buf;       /* (uint64_t) of the buffer's address, or the poll mask */
-			__u64 aio_nbytes;    /* bytes, or entries of the iovec array */
-			__s64 aio_offset;    /* position in the file, in bytes */
+			__u64 aio_buf;    /* (uint64_t) of the buffer's address, or the poll mask */
+			__u64 aio_nbytes; /* bytes, or entries of the iovec array */
+			__s64 aio_offset; /* position in the file, in bytes */
 			__u64 aio_reserved2; /* must be 0 */
 			__u32 aio_flags;     /* IOCB_FLAG_RESFD 1, IOCB_FLAG_IOPRIO 2 */
 			__u32 aio_resfd;     /* the eventfd to signal */
@@ -177,10 +181,10 @@ struct iocb {
 
 /* A completion: 32 bytes, as the kernel writes them into the ring. */
 struct io_event {
-	LIBAIO_RS_WIDE_(void *data, __pad1);         /* iocb.data of the request              */
-	LIBAIO_RS_WIDE_(struct iocb *obj, __pad2);   /* its iocb                              */
-	LIBAIO_RS_WIDE_(unsigned long res, __pad3);  /* the result; cast to long for -errno   */
-	LIBAIO_RS_WIDE_(unsigned long res2, __pad4); /* 0, but for USB gadget files           */
+	LIBAIO_RS_WIDE_(void *data, __pad1);         /* iocb.data of the request */
+	LIBAIO_RS_WIDE_(struct iocb *obj, __pad2);   /* its iocb */
+	LIBAIO_RS_WIDE_(unsigned long res, __pad3);  /* the result; cast to long for -errno */
+	LIBAIO_RS_WIDE_(unsigned long res2, __pad4); /* 0, but for USB gadget files */
 };
 
 /* How the system call io_pgetevents(2) takes a signal mask; no function here does. */
@@ -279,7 +283,7 @@ extern int io_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *evt);
  *   -EINTR    a signal handler ran before the first completion came
  */
 extern int io_getevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
-			struct timespec *timeout);
+                        struct timespec *timeout);
 
 /*
  * io_pgetevents - take completions under another signal mask
@@ -290,7 +294,7 @@ extern int io_getevents(io_context_t ctx, long min_nr, long nr, struct io_event 
  * Returns as io_getevents, and -EFAULT for a bad sigmask, -ENOSYS before Linux 4.18.
  */
 extern int io_pgetevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
-			 struct timespec *timeout, sigset_t *sigmask);
+                         struct timespec *timeout, sigset_t *sigmask);
 
 /* ---- the queue interface: callbacks --------------------------------------------------------- */
 
@@ -355,7 +359,7 @@ static __inline__ void libaio_rs_prep_(struct iocb *iocb, io_iocb_cmd_t opcode, 
 
 /* Reads up to `count` bytes at `offset` into `buf`. */
 static __inline__ void io_prep_pread(struct iocb *iocb, int fd, void *buf, size_t count,
-				     long long offset)
+                                     long long offset)
 {
 	libaio_rs_prep_(iocb, IO_CMD_PREAD, fd);
 	iocb->u.c.buf = buf;
@@ -365,7 +369,7 @@ static __inline__ void io_prep_pread(struct iocb *iocb, int fd, void *buf, size_
 
 /* Writes `count` bytes of `buf` at `offset`. */
 static __inline__ void io_prep_pwrite(struct iocb *iocb, int fd, void *buf, size_t count,
-				      long long offset)
+                                      long long offset)
 {
 	io_prep_pread(iocb, fd, buf, count, offset);
 	iocb->aio_lio_opcode = IO_CMD_PWRITE;
@@ -373,7 +377,7 @@ static __inline__ void io_prep_pwrite(struct iocb *iocb, int fd, void *buf, size
 
 /* Reads at `offset` into `iovcnt` buffers; `flags` are RWF_* of preadv2(2). */
 static __inline__ void io_prep_preadv2(struct iocb *iocb, int fd, const struct iovec *iov,
-				       int iovcnt, long long offset, int flags)
+                                       int iovcnt, long long offset, int flags)
 {
 	libaio_rs_prep_(iocb, IO_CMD_PREADV, fd);
 	iocb->aio_rw_flags = (unsigned)flags;
@@ -384,7 +388,7 @@ static __inline__ void io_prep_preadv2(struct iocb *iocb, int fd, const struct i
 
 /* Writes `iovcnt` buffers at `offset`; `flags` are RWF_* of pwritev2(2). */
 static __inline__ void io_prep_pwritev2(struct iocb *iocb, int fd, const struct iovec *iov,
-					int iovcnt, long long offset, int flags)
+                                        int iovcnt, long long offset, int flags)
 {
 	io_prep_preadv2(iocb, fd, iov, iovcnt, offset, flags);
 	iocb->aio_lio_opcode = IO_CMD_PWRITEV;
@@ -392,14 +396,14 @@ static __inline__ void io_prep_pwritev2(struct iocb *iocb, int fd, const struct 
 
 /* Reads at `offset` into `iovcnt` buffers. */
 static __inline__ void io_prep_preadv(struct iocb *iocb, int fd, const struct iovec *iov,
-				      int iovcnt, long long offset)
+                                      int iovcnt, long long offset)
 {
 	io_prep_preadv2(iocb, fd, iov, iovcnt, offset, 0);
 }
 
 /* Writes `iovcnt` buffers at `offset`. */
 static __inline__ void io_prep_pwritev(struct iocb *iocb, int fd, const struct iovec *iov,
-				       int iovcnt, long long offset)
+                                       int iovcnt, long long offset)
 {
 	io_prep_pwritev2(iocb, fd, iov, iovcnt, offset, 0);
 }
@@ -432,7 +436,7 @@ static __inline__ void io_set_eventfd(struct iocb *iocb, int eventfd)
 
 /* Prepares a poll with a callback and submits it; returns as io_submit. */
 static __inline__ int io_poll(io_context_t ctx, struct iocb *iocb, io_callback_t cb, int fd,
-			      int events)
+                              int events)
 {
 	io_prep_poll(iocb, fd, events);
 	io_set_callback(iocb, cb);

@@ -267,6 +267,7 @@ fn address<T>(p: *const T) -> u64 {
 
 /// A count as C's `nbytes = iovcnt` stores it: widened to an unsigned long, so that a negative one
 /// stays a number that the kernel refuses (EINVAL).
+#[allow(clippy::unnecessary_cast, reason = "c_ulong has 32 bits on 32-bit targets")]
 const fn count_of(n: c_int) -> u64 {
     n as core::ffi::c_ulong as u64
 }
