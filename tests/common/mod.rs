@@ -140,7 +140,7 @@ impl Place {
     pub fn ext4() -> Place {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let folder = tempfile::tempdir_in(target).expect("a folder under target/");
-        let image = (file_system(target) != libc::EXT4_SUPER_MAGIC as i64).then(|| {
+        let image = (file_system(target) != libc::EXT4_SUPER_MAGIC).then(|| {
             let image = tempfile::NamedTempFile::new_in(target).expect("an image file");
             image.as_file().set_len(64 << 20).expect("room for an image of 64 MiB");
             must(Command::new("/sbin/mkfs.ext4").arg("-q").arg(image.path()));
@@ -152,7 +152,7 @@ impl Place {
     /// A folder on tmpfs.
     pub fn tmpfs() -> Place {
         let shm = Path::new("/dev/shm");
-        assert_eq!(file_system(shm), libc::TMPFS_MAGIC as i64, "/dev/shm is no tmpfs");
+        assert_eq!(file_system(shm), libc::TMPFS_MAGIC, "/dev/shm is no tmpfs");
         let folder = tempfile::tempdir_in(shm).expect("a folder in /dev/shm");
         Place { name: "tmpfs", folder, image: None }
     }
@@ -176,14 +176,14 @@ impl Place {
 }
 
 /// The magic number of the file system that `path` is on.
-fn file_system(path: &Path) -> i64 {
+fn file_system(path: &Path) -> libc::c_long {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("no NUL in a path");
     // SAFETY: statfs writes the structure, for which zeros are a valid start.
     unsafe {
         let mut answer: libc::statfs = std::mem::zeroed();
         assert_eq!(libc::statfs(path.as_ptr(), &mut answer), 0, "{path:?}");
-        answer.f_type as i64
+        answer.f_type
     }
 }
 
