@@ -7,6 +7,7 @@
  * A read of it is answered STALL_MS milliseconds (environment; 1500 if unset) after it was asked
  * for, so an asynchronous read with O_DIRECT is in flight for that long. Time ends the stall, and
  * nothing that PROGRAM does, because io_destroy and exit both wait for what is in flight.
+ * Up to 512 reads can be in flight; io_submit waits for room for more.
  *
  * The file system is served over /dev/fuse and mounted in a mount namespace of PROGRAM's own: no
  * other process sees it, and it goes with the namespace. A user who may not make one gets a user
@@ -170,7 +171,7 @@ static void init(uint64_t unique, const struct fuse_init_in *in)
 	out.minor = FUSE_KERNEL_MINOR_VERSION;
 	/* Without it, fuse_direct_IO waits for the answer, and io_submit with it. */
 	out.flags = FUSE_ASYNC_DIO;
-	/* More than that wait in the kernel, and their stall begins when others' have ended. */
+	/* With that many in flight, fuse_get_req makes io_submit wait. */
 	out.max_background = MAX_HELD / 2;
 	out.max_write = FILE_SIZE;
 	out.time_gran = 1;

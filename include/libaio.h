@@ -15,7 +15,8 @@
  *                  errno is set to the same number (EINVAL). Success leaves errno alone.
  *   Bad input      is answered as the kernel answers it: a context that is NULL, not mapped,
  *                  destroyed or another process's gives -EINVAL, a pointer that the kernel cannot
- *                  use gives -EFAULT; neither ends the program.
+ *                  use gives -EFAULT; neither ends the program. (One exception: io_queue_init
+ *                  writes *ctxp itself, which must not lie in read-only memory.)
  *   Threads        may call it at the same time, also on the same context.
  *   Signals        it may be called from a signal handler. It is no cancellation point.
  *   fork           a context belongs to the process that made it: in a child, -EINVAL.
@@ -63,7 +64,7 @@ typedef enum io_iocb_cmd {
 	IO_CMD_PWRITE = 1, /* pwrite(2) */
 	IO_CMD_FSYNC = 2,  /* fsync(2), since Linux 4.18; earlier: -EINVAL */
 	IO_CMD_FDSYNC = 3, /* fdatasync(2), since Linux 4.18; earlier: -EINVAL */
-	IO_CMD_POLL = 5,   /* poll(2) of one descriptor, once, since Linux 4.18 */
+	IO_CMD_POLL = 5,   /* poll(2) of one descriptor, once, since Linux 4.19 */
 	IO_CMD_NOOP = 6,   /* has a number, but no kernel accepts it: io_submit gives -EINVAL */
 	IO_CMD_PREADV = 7, /* preadv2(2) */
 	IO_CMD_PWRITEV = 8 /* pwritev2(2) */
@@ -98,7 +99,8 @@ typedef enum io_iocb_cmd {
 #define LIBAIO_RS_WIDE_(member, pad) LIBAIO_RS_PAIR_(member, unsigned pad)
 #endif
 
-/* iocb.u.poll: an IO_CMD_POLL. The event's res is the mask of what is ready, or -errno. */
+/* iocb.u.poll: an IO_CMD_POLL. The event's res is the mask of what is ready (it may hold more than
+   was asked for), or -errno. */
 struct io_iocb_poll {
 	LIBAIO_RS_PAIR_(int events, unsigned __pad1); /* POLLIN and so on, of poll(2) */
 };
@@ -184,7 +186,7 @@ struct io_event {
 	LIBAIO_RS_WIDE_(void *data, __pad1);         /* iocb.data of the request */
 	LIBAIO_RS_WIDE_(struct iocb *obj, __pad2);   /* its iocb */
 	LIBAIO_RS_WIDE_(unsigned long res, __pad3);  /* the result; cast to long for -errno */
-	LIBAIO_RS_WIDE_(unsigned long res2, __pad4); /* 0, but for USB gadget files */
+	LIBAIO_RS_WIDE_(unsigned long res2, __pad4); /* 0; since Linux 5.16 always */
 };
 
 /* How the system call io_pgetevents(2) takes a signal mask; no function here does. */
@@ -216,7 +218,8 @@ typedef void (*io_callback_t)(io_context_t ctx, struct iocb *iocb, long res, lon
  * Returns 0, or
  *   -EINVAL   *ctxp is not NULL, maxevents is 0 or too large for the kernel
  *   -EFAULT   ctxp cannot be read and written
- *   -EAGAIN   /proc/sys/fs/aio-max-nr is used up (/proc/sys/fs/aio-nr shows by how much)
+ *   -EAGAIN   maxevents is more than /proc/sys/fs/aio-max-nr leaves free (/proc/sys/fs/aio-nr is
+ *             what all contexts of the machine hold)
  *   -ENOMEM   no kernel memory for it
  *   -ENOSYS   the kernel was built without AIO
  */
@@ -237,7 +240,9 @@ extern int io_destroy(io_context_t ctx);
 /*
  * io_submit - queue requests
  *
- * Queues ios[0] to ios[nr - 1] in order, up to the first that the kernel refuses. It may block:
+ * Queues ios[0] to ios[nr - 1] in order, up to the first that the kernel refuses; what it finds
+ * out later than here (an unmapped buffer, bad alignment for O_DIRECT) is the event's res. It may
+ * block:
  * for buffered files it usually does the whole transfer, for direct I/O it may wait for a free
  * slot of the device's queue. RWF_NOWAIT in aio_rw_flags turns blocking into -EAGAIN results.
  *
@@ -245,9 +250,10 @@ extern int io_destroy(io_context_t ctx);
  * again to learn why. Where not even the first one was queued:
  *   -EAGAIN   the context has no room: take completions first
  *   -EBADF    ios[0]->aio_fildes is no open descriptor, or not open for this direction
- *   -EFAULT   ios, ios[0] or the memory it names cannot be read
+ *   -EFAULT   ios cannot be read, *ios[0] cannot be read and written (the kernel sets its key),
+ *             or its iovec array cannot be read
  *   -EINVAL   no such context, nr < 0, or ios[0] is not a request that this file can do
- *             (unknown opcode, reserved field not 0, bad alignment for O_DIRECT, ...)
+ *             (unknown opcode, reserved field not 0, negative offset, ...)
  *   -EOPNOTSUPP  an RWF_* flag that this file does not know
  */
 extern int io_submit(io_context_t ctx, long nr, struct iocb *ios[]);
@@ -260,8 +266,8 @@ extern int io_submit(io_context_t ctx, long nr, struct iocb *ios[]);
  * *evt is not written by current kernels.
  *
  * Returns
- *   -EINPROGRESS  the request is being cancelled: its event comes through io_getevents (Linux 4.19
- *                 and later; 0 before, with the event in *evt)
+ *   -EINPROGRESS  the request is being cancelled: its event comes through io_getevents (as the
+ *                 kernel has answered since 3.12 at the latest; before, 0 with the event in *evt)
  *   -EINVAL   no such context, or `iocb` is not in flight, or cannot be cancelled
  *   -EFAULT   iocb cannot be read
  *   -EAGAIN   it could not be cancelled
@@ -277,10 +283,12 @@ extern int io_cancel(io_context_t ctx, struct iocb *iocb, struct io_event *evt);
  * stores up to `nr` of them, oldest first, in `events`. With min_nr 0 or a timeout of zero it does
  * not wait. Each completion is given to one caller, once.
  *
- * Returns how many were stored: fewer than min_nr (also 0) only after the timeout or a signal, or
- *   -EINVAL   no such context, or not 0 <= min_nr <= nr, or a timeout out of range
+ * Returns how many were stored, or an error. Fewer than min_nr only after the timeout (then maybe
+ * 0), or where a signal came or the context was destroyed after the first. The errors:
+ *   -EINVAL   no such context, or not 0 <= min_nr <= nr
  *   -EFAULT   events or timeout cannot be used
- *   -EINTR    a signal handler ran before the first completion came
+ *   -EINTR    a signal came before the first completion
+ * The kernel does not check the timeout's range: tv_nsec of 2000000000 is two seconds.
  */
 extern int io_getevents(io_context_t ctx, long min_nr, long nr, struct io_event *events,
                         struct timespec *timeout);

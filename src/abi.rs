@@ -61,7 +61,7 @@ pub struct io_event {
     pub obj: u64,
     /// Bytes transferred, the poll mask, or `-errno`.
     pub res: i64,
-    /// Second result; zero but for USB gadget drivers.
+    /// Second result; zero, since Linux 5.16 always.
     pub res2: i64,
 }
 

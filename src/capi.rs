@@ -182,7 +182,7 @@ fn errno_kept<T>(f: impl FnOnce() -> T) -> T {
 /// The forms that programs linked before libaio 0.3.15 ask for, as hidden symbol versions.
 #[cfg(libaio_symver)]
 mod v0_1 {
-    use super::{c_int, io_context_t, io_event, iocb, kernel, ptr, timespec};
+    use super::{c_int, c_long, io_context_t, io_event, iocb, kernel, ptr, timespec};
 
     core::arch::global_asm!(
         ".symver libaio_0_1_io_cancel, io_cancel@LIBAIO_0.1",
@@ -202,12 +202,12 @@ mod v0_1 {
     #[unsafe(no_mangle)]
     unsafe extern "C" fn libaio_0_1_io_getevents(
         ctx: io_context_t,
-        nr: c_int,
+        nr: c_long,
         events: *mut io_event,
         timeout: *const timespec,
     ) -> c_int {
         // SAFETY: upheld by the caller.
-        unsafe { super::io_getevents(ctx, 1, nr.into(), events, timeout.cast_mut()) }
+        unsafe { super::io_getevents(ctx, 1, nr, events, timeout.cast_mut()) }
     }
 
     /// `io_queue_wait(ctx, timeout)`, with a const timeout.
