@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libaio.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

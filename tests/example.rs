@@ -143,3 +143,19 @@ fn no_event_within_the_timeout_is_told() {
     let expected = (0, "Timeout, no events\n", "");
     assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), expected);
 }
+
+#[test]
+fn the_readmes_example_compiles_and_runs() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let (_, code) = readme.split_once("```c\n").expect("a C example");
+    let (code, _) = code.split_once("```").expect("its end");
+    fs::write(folder.path().join("readme.c"), code).expect("a source");
+    let binary = folder.path().join("readme");
+    let mut cc = c_compiler();
+    cc.arg("-I").arg(root().join("include")).arg(folder.path().join("readme.c"));
+    must(cc.arg("-o").arg(&binary).arg("-L").arg(build()).arg("-laio"));
+    let ran = must(limited(binary).current_dir(root()).env("LD_LIBRARY_PATH", build()));
+    assert!(ran.stdout.starts_with("# libaio-rs\n"), "{}", ran.stdout);
+}

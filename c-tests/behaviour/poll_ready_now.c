@@ -1,5 +1,5 @@
 /* A poll of what is ready already completes at once; its result is the ready ones of the asked
-   bits. */
+   bits, and a hang-up even where nobody asked. */
 #define _GNU_SOURCE
 #include "check.h"
 
