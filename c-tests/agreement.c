@@ -23,9 +23,9 @@
 
 #define SAME(type, member)                                                                         \
 	_Static_assert(offsetof(struct type, member) == offsetof(struct rust_##type, member) &&    \
-			       sizeof(((struct type *)0)->member) ==                               \
-				       sizeof(((struct rust_##type *)0)->member),                  \
-		       #type "." #member " differs between C and Rust")
+	                       sizeof(((struct type *)0)->member) ==                               \
+	                               sizeof(((struct rust_##type *)0)->member),                  \
+	               #type "." #member " differs between C and Rust")
 
 _Static_assert(sizeof(struct iocb) == sizeof(struct rust_iocb), "iocb");
 _Static_assert(_Alignof(struct iocb) == _Alignof(struct rust_iocb), "iocb");

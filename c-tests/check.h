@@ -30,7 +30,7 @@
 		long long got_ = (long long)(expression), want_ = (long long)(expected);           \
 		if (got_ != want_) {                                                               \
 			fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__,  \
-				#expression, got_, #expected, want_);                              \
+			        #expression, got_, #expected, want_);                              \
 			exit(1);                                                                   \
 		}                                                                                  \
 	} while (0)
@@ -42,7 +42,7 @@
 		printf("%s: %lld\n", name, value_);                                                \
 		if (value_ != right_) {                                                            \
 			fprintf(stderr, "%s:%d: %s is %lld, not %s (%lld)\n", __FILE__, __LINE__,  \
-				#expression, value_, #expected, right_);                           \
+			        #expression, value_, #expected, right_);                           \
 			exit(1);                                                                   \
 		}                                                                                  \
 	} while (0)

@@ -118,7 +118,7 @@ static void mount_file_system(const char *dir)
 	if (device < 0)
 		fail("cannot open /dev/fuse");
 	snprintf(options, sizeof(options), "fd=%d,rootmode=%o,user_id=%u,group_id=%u,allow_other",
-		 device, S_IFDIR, geteuid(), getegid());
+	         device, S_IFDIR, geteuid(), getegid());
 	if (mount("stalled_file", dir, "fuse", MS_RDONLY | MS_NOSUID | MS_NODEV, options) != 0)
 		fail("cannot mount a FUSE file system on %s", dir);
 }
@@ -140,8 +140,8 @@ static pid_t start(char **command)
 
 static void reply(uint64_t unique, int error, const void *body, size_t size)
 {
-	struct fuse_out_header header = {sizeof(header) + size, -error, unique};
-	struct iovec parts[] = {{&header, sizeof(header)}, {(void *)body, size}};
+	struct fuse_out_header header = { sizeof(header) + size, -error, unique };
+	struct iovec parts[] = { { &header, sizeof(header) }, { (void *)body, size } };
 
 	/* ENOENT: whoever asked is gone. */
 	if (writev(device, parts, 2) < 0 && errno != ENOENT)
@@ -150,7 +150,7 @@ static void reply(uint64_t unique, int error, const void *body, size_t size)
 
 static struct fuse_attr attributes(uint64_t id)
 {
-	struct fuse_attr attr = {.ino = id, .nlink = 1, .blksize = FILE_SIZE};
+	struct fuse_attr attr = { .ino = id, .nlink = 1, .blksize = FILE_SIZE };
 
 	attr.uid = geteuid();
 	attr.gid = getegid();
@@ -162,7 +162,7 @@ static struct fuse_attr attributes(uint64_t id)
 
 static void init(uint64_t unique, const struct fuse_init_in *in)
 {
-	struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION};
+	struct fuse_init_out out = { .major = FUSE_KERNEL_VERSION };
 
 	errno = 0;
 	if (in->major != FUSE_KERNEL_VERSION || !(in->flags & FUSE_ASYNC_DIO))
@@ -183,8 +183,11 @@ static void hold(uint64_t unique, const struct fuse_read_in *in)
 	errno = 0;
 	if (held_count == MAX_HELD)
 		fail("more than %d reads in flight", MAX_HELD);
-	held[(first_held + held_count++) % MAX_HELD] = (struct held_read){
-	    .unique = unique, .offset = in->offset, .size = in->size, .due = nanoseconds() + stall};
+	held[(first_held + held_count++) % MAX_HELD] =
+		(struct held_read){ .unique = unique,
+		                    .offset = in->offset,
+		                    .size = in->size,
+		                    .due = nanoseconds() + stall };
 }
 
 static void release_due(void)
@@ -205,10 +208,10 @@ static void release_due(void)
 static void answer(const struct fuse_in_header *in)
 {
 	const void *body = in + 1;
-	struct fuse_entry_out entry = {.nodeid = FILE_ID, .entry_valid = FOREVER};
-	struct fuse_attr_out attr = {.attr_valid = FOREVER, .attr = attributes(in->nodeid)};
-	struct fuse_statfs_out statfs = {.st = {.blocks = 1, .bsize = FILE_SIZE, .files = 1}};
-	struct fuse_open_out opened = {0};
+	struct fuse_entry_out entry = { .nodeid = FILE_ID, .entry_valid = FOREVER };
+	struct fuse_attr_out attr = { .attr_valid = FOREVER, .attr = attributes(in->nodeid) };
+	struct fuse_statfs_out statfs = { .st = { .blocks = 1, .bsize = FILE_SIZE, .files = 1 } };
+	struct fuse_open_out opened = { 0 };
 
 	switch (in->opcode) {
 	case FUSE_INIT:
@@ -282,7 +285,7 @@ static int milliseconds_to_next(void)
 
 static int serve_until_exit(pid_t child)
 {
-	struct pollfd polled[] = {{.fd = device, .events = POLLIN}, {.events = POLLIN}};
+	struct pollfd polled[] = { { .fd = device, .events = POLLIN }, { .events = POLLIN } };
 	int status;
 
 	polled[1].fd = syscall(SYS_pidfd_open, child, 0);

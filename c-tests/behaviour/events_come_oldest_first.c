@@ -24,7 +24,7 @@ int main(void)
 	}
 	for (int take = 1; reaped < N; take++) {
 		int n = take % 2 ? io_getevents(ctx, 1, take, events, NULL)
-				 : io_getevents(ctx, 1, take, events, &no_wait);
+		                 : io_getevents(ctx, 1, take, events, &no_wait);
 		CHECK(n >= 1 && n <= take);
 		for (int i = 0; i < n; i++)
 			CHECK(events[i].obj == &cb[reaped + i]);

@@ -92,7 +92,7 @@ static void *submit(void *unused)
 int main(void)
 {
 	void *(*roles[6])(void *) = { wait_for_events, poll_for_events, wait_with_mask,
-				      run_queue,       submit,		submit };
+		                      run_queue,       submit,          submit };
 	pthread_t threads[6];
 
 	ready = eventfd(1, 0);

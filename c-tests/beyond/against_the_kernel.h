@@ -87,8 +87,8 @@ static long kernel_answer(long ret)
 		(void)a;                                                                           \
 		return kernel_answer(kernel_call);                                                 \
 	}                                                                                          \
-	static const struct function name __attribute__((unused)) = { #name, library_##name,       \
-								      kernel_##name };
+	static const struct function name                                                          \
+		__attribute__((unused)) = { #name, library_##name, kernel_##name };
 
 static inline long raw_pgetevents(struct arguments *a)
 {
@@ -109,8 +109,7 @@ PAIR(getevents, io_getevents(a->ctx, a->min_nr, a->nr, a->events, a->timeout),
      syscall(SYS_io_getevents, a->ctx, a->min_nr, a->nr, a->events, a->timeout))
 PAIR(pgetevents, io_pgetevents(a->ctx, a->min_nr, a->nr, a->events, a->timeout, a->sigmask),
      raw_pgetevents(a))
-PAIR(queue_init, io_queue_init(a->maxevents, a->ctxp),
-     syscall(SYS_io_setup, a->maxevents, a->ctxp))
+PAIR(queue_init, io_queue_init(a->maxevents, a->ctxp), syscall(SYS_io_setup, a->maxevents, a->ctxp))
 PAIR(queue_release, io_queue_release(a->ctx), syscall(SYS_io_destroy, a->ctx))
 PAIR(queue_run, io_queue_run(a->ctx),
      syscall(SYS_io_getevents, a->ctx, 0L, 1L, event_room, &no_wait))
@@ -164,16 +163,16 @@ static inline void good_arguments(struct arguments *a)
 	for (int i = 0; i < 4; i++)
 		some_list[i] = &some_iocb;
 	*a = (struct arguments){ .ctx = new_context(8),
-				 .maxevents = 1,
-				 .ctxp = &ctx_room,
-				 .min_nr = 0,
-				 .nr = 1,
-				 .events = event_room,
-				 .timeout = &short_wait,
-				 .sigmask = &no_signals,
-				 .ios = some_list,
-				 .iocb = &some_iocb,
-				 .result = &result_room };
+		                 .maxevents = 1,
+		                 .ctxp = &ctx_room,
+		                 .min_nr = 0,
+		                 .nr = 1,
+		                 .events = event_room,
+		                 .timeout = &short_wait,
+		                 .sigmask = &no_signals,
+		                 .ios = some_list,
+		                 .iocb = &some_iocb,
+		                 .result = &result_room };
 }
 
 /* Makes one of the two calls in a child; returns the signal that ended it, or 0. */
@@ -205,7 +204,7 @@ static inline int in_child(prepare_t context, prepare_t change, call_t call, str
 
 /* Runs one case and writes its line. */
 static inline void run_case(struct slot *slot, const struct function *f, prepare_t context,
-			    prepare_t change)
+                            prepare_t change)
 {
 	const struct outcome *kernel = &slot->kernel, *library = &slot->library;
 	int by_kernel = in_child(context, change, f->kernel, &slot->kernel);
@@ -216,15 +215,15 @@ static inline void run_case(struct slot *slot, const struct function *f, prepare
 		snprintf(why, sizeof(why), "the case itself fails: signal %d", by_kernel);
 	else if (by_library || !library->finished)
 		snprintf(why, sizeof(why), "ended by signal %d, the kernel answers %ld", by_library,
-			 kernel->answer);
+		         kernel->answer);
 	else if (library->answer != kernel->answer)
 		snprintf(why, sizeof(why), "%ld, the kernel answers %ld", library->answer,
-			 kernel->answer);
+		         kernel->answer);
 	else if (memcmp(library->events, kernel->events, sizeof(kernel->events)) != 0)
 		snprintf(why, sizeof(why), "other events than the kernel's");
 	else if (library->error != (library->answer < 0 ? -library->answer : ERRNO_BEFORE))
 		snprintf(why, sizeof(why), "answers %ld, but errno is %d", library->answer,
-			 library->error);
+		         library->error);
 	if (why[0] == '\0')
 		slot->line[0] = '\0';
 	else
@@ -239,14 +238,14 @@ static inline void await_one(void)
 
 /* Makes both calls with the same arguments and compares; `what` and `how` name the case. */
 static inline void compare(const char *what, const char *how, const struct function *f,
-			   prepare_t context, prepare_t change)
+                           prepare_t context, prepare_t change)
 {
 	struct slot *slot;
 	pid_t child;
 
 	if (slots == NULL) {
 		slots = mmap(NULL, MOST_CASES * sizeof(*slots), PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		CHECK(slots != MAP_FAILED);
 		ready_fd = eventfd(1, 0);
 		never_fd = eventfd(0, 0);

@@ -15,12 +15,12 @@ static void look_alike(void *page, unsigned id)
 	struct ring *ring = page;
 
 	*ring = (struct ring){ .id = id,
-			       .nr = 8,
-			       .head = 0,
-			       .tail = 1,
-			       .magic = 0xa10a10a1,
-			       .compat_features = 1,
-			       .header_length = 32 };
+		               .nr = 8,
+		               .head = 0,
+		               .tail = 1,
+		               .magic = 0xa10a10a1,
+		               .compat_features = 1,
+		               .header_length = 32 };
 	memset(ring->events, 0xcc, sizeof(ring->events));
 }
 
@@ -92,7 +92,7 @@ static void destroyed_by_system_call(struct arguments *a)
 static void map_at(void *page)
 {
 	CHECK(mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		   0) == page);
+	           0) == page);
 }
 
 static void destroyed_then_zeros_there(struct arguments *a)
@@ -240,7 +240,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
 		for (size_t j = 0; j < sizeof(calls) / sizeof(calls[0]); j++)
 			compare(contexts[i].name, calls[j].name, calls[j].function,
-				contexts[i].make, calls[j].change);
+			        contexts[i].make, calls[j].change);
 		/* With events ready it takes them all, and the one system call does not. */
 		if (contexts[i].make != good_with_events)
 			compare(contexts[i].name, "", &queue_run, contexts[i].make, NULL);

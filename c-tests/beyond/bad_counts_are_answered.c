@@ -8,8 +8,8 @@
 static long min_nr, nr;
 static int maxevents;
 
-static const long values[] = { LONG_MIN, LONG_MIN + 1, INT_MIN, -2, -1,	     0,
-			       1,	 2,	       3,	4,  INT_MAX, LONG_MAX };
+static const long values[] = { LONG_MIN, LONG_MIN + 1, INT_MIN, -2, -1, 0, 1, 2, 3,
+	                       4,        INT_MAX,      LONG_MAX };
 static const int setup_values[] = { INT_MIN, INT_MIN + 1, -2, -1, 0, 1, 2, INT_MAX - 1, INT_MAX };
 
 static void nothing_ready(struct arguments *a)
@@ -50,7 +50,7 @@ static void both(const char *timeout, prepare_t ready, prepare_t change)
 	char name[128];
 
 	snprintf(name, sizeof(name), "%ld of %ld, %s ready", min_nr, nr,
-		 ready == two_ready ? "two" : "none");
+	         ready == two_ready ? "two" : "none");
 	compare(name, timeout, &getevents, ready, change);
 	compare(name, timeout, &pgetevents, ready, change);
 }

@@ -155,14 +155,14 @@ static void events_cases(const char *how, struct timespec *limit, long wanted)
 		/* With nothing to store nobody looks. */
 		if (timeout != NULL || wanted == 0) {
 			compare("events, none ready", pointers[i].name, &getevents, NULL,
-				bad_events);
+			        bad_events);
 			compare("events, none ready", pointers[i].name, &pgetevents, NULL,
-				bad_events);
+			        bad_events);
 		}
 		compare("sigmask", pointers[i].name, &pgetevents, two_ready, bad_sigmask);
 		if (timeout != NULL || wanted == 0)
 			compare("sigmask, none ready", pointers[i].name, &pgetevents, NULL,
-				bad_sigmask);
+			        bad_sigmask);
 	}
 	compare("events", how, &getevents, NULL, events_half_mapped);
 	compare("events", how, &pgetevents, NULL, events_half_mapped);

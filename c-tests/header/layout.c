@@ -21,7 +21,8 @@
 #endif
 
 #define AT(type, member, offset, size)                                                             \
-	_Static_assert(offsetof(struct type, member) == (offset), #type "." #member " lies wrong"); \
+	_Static_assert(offsetof(struct type, member) == (offset),                                  \
+	               #type "." #member " lies wrong");                                           \
 	_Static_assert(sizeof(((struct type *)0)->member) == (size), #type "." #member " size")
 
 _Static_assert(sizeof(struct iocb) == 64, "iocb");
