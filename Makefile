@@ -4,6 +4,7 @@
 #   make demo            build the library, then build and run the document's C example
 #   make check           every test and lint (installs the Debian packages that it needs)
 #   make test            the quick part of check, for the inner loop
+#   make model           the model checker's part of check
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
 #   make clean
 #
@@ -44,7 +45,7 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock build.rs
 PAGES := $(wildcard man/*.[0-9])
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check test lint install install-strip uninstall clean FORCE
+.PHONY: all demo check model test lint install install-strip uninstall clean FORCE
 
 all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
 
@@ -107,14 +108,15 @@ demo: all
 
 # What the tests and lints run beside Rust, a C compiler and make.
 TEST_TOOLS := pkg-config:pkg-config /usr/include/libaio.h:libaio-dev python3:python3 g++:g++ \
-    clang:clang clang++:clang unshare:util-linux mount:mount /sbin/mkfs.ext4:e2fsprogs strace:strace
+    clang:clang clang++:clang unshare:util-linux mount:mount /sbin/mkfs.ext4:e2fsprogs strace:strace \
+    valgrind:valgrind /usr/share/doc/libc6-dbg:libc6-dbg
 HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
     /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
     /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross
 PROGRAMS := fio:fio qemu-img:qemu-utils
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc
 
-QUICK := --test artefacts --test c_tests --test example --test install --test python
+QUICK := --test artefacts --test c_tests --test example --test install --test python --test ring
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch]))
 
 test: all
@@ -124,8 +126,14 @@ test: all
 check: all
 	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS) $(PROGRAMS) $(LINT_TOOLS)
 	$(MAKE) lint
+	$(MAKE) model
 	$(CARGO) test --locked --quiet
 	$(MAKE) demo
+
+# The exclusion and the reap in every interleaving that loom finds (src/model.rs).
+model:
+	RUSTFLAGS='--cfg loom' $(CARGO) test --locked --quiet --release --lib \
+	    --target-dir $(BUILD)/loom model
 
 lint:
 	@scripts/need $(LINT_TOOLS)

@@ -14,12 +14,18 @@
  *   Return value   0 or a count on success; on failure a negative error number (-EINVAL), and
  *                  errno is set to the same number (EINVAL). Success leaves errno alone.
  *   Bad input      is answered as the kernel answers it: a context that is NULL, not mapped,
- *                  destroyed or another process's gives -EINVAL, a pointer that the kernel cannot
- *                  use gives -EFAULT; neither ends the program. (One exception: io_queue_init
- *                  writes *ctxp itself, which must not lie in read-only memory.)
+ *                  destroyed (by io_destroy) or another process's gives -EINVAL, a pointer into
+ *                  the null page or the kernel's half of the address space -EFAULT; neither ends
+ *                  the program. Where io_getevents takes events from the ring itself, another
+ *                  pointer at which nothing is mapped may fault, as in any C function; so may a
+ *                  ctxp in read-only memory in io_queue_init, which writes there.
  *   Threads        may call it at the same time, also on the same context.
  *   Signals        it may be called from a signal handler. It is no cancellation point.
  *   fork           a context belongs to the process that made it: in a child, -EINVAL.
+ *
+ * Completions are taken from the ring that the kernel shares with the process, without a system
+ * call, where they are there or the call is not to wait; by the system call otherwise. The
+ * environment variables LIBAIO_REAP and LIBAIO_SPIN_US change that: see libaio(3).
  *
  * Sizes and offsets are in bytes. Facts about the kernel are from fs/aio.c and
  * include/uapi/linux/aio_abi.h of Linux 6.x, and from the manual pages io_setup(2) and so on.

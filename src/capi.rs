@@ -1,9 +1,8 @@
 //! The exported functions, each a few lines, and their symbol versions.
 //!
 //! Return values are libaio's: a count (or 0), or `-errno`; unlike libaio's, a failure also sets
-//! `errno`, and success leaves it alone. All functions may be called from any thread; none takes a
-//! lock or allocates, so all but `io_queue_run` (which runs the program's own callbacks) may be
-//! called from a signal handler. `include/libaio.h` is the reference for programs.
+//! `errno`, and success leaves it alone. All functions may be called from any thread and, but for
+//! `io_queue_run` (which runs the program's own callbacks), from a signal handler. `include/libaio.h` is the reference for programs.
 //!
 //! `libaio.map` gives each name its default version. The three names that changed their arguments
 //! after `LIBAIO_0.1` keep their first form as a hidden version, bound here with `.symver`; only
@@ -16,7 +15,9 @@ use core::ptr;
 use libc::{EFAULT, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event, iocb};
+use crate::context::{self, Request};
 use crate::kernel;
+use crate::system::{errno_kept, fail};
 
 /// Creates a context for `maxevents` requests in flight; `*ctxp` must be NULL before.
 ///
@@ -25,7 +26,12 @@ use crate::kernel;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_setup(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
     // SAFETY: handed on to the kernel, which checks it.
-    unsafe { kernel::io_setup(maxevents, ctxp) }
+    let answer = unsafe { kernel::io_setup(maxevents, ctxp) };
+    if answer == 0 {
+        // SAFETY: the kernel has just written there.
+        context::register(unsafe { ctxp.read_unaligned() });
+    }
+    answer
 }
 
 /// Cancels what it can, waits for the rest, and frees the context.
@@ -34,7 +40,7 @@ pub unsafe extern "C" fn io_setup(maxevents: c_int, ctxp: *mut io_context_t) -> 
 /// Any value of `ctx` is answered (EINVAL); the memory of requests in flight must still be there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_destroy(ctx: io_context_t) -> c_int {
-    kernel::io_destroy(ctx)
+    context::destroy(ctx)
 }
 
 /// Queues up to `nr` requests; returns how many went in.
@@ -73,8 +79,10 @@ pub unsafe extern "C" fn io_getevents(
     events: *mut io_event,
     timeout: *mut timespec,
 ) -> c_int {
+    let sigmask = ptr::null();
+    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask };
     // SAFETY: upheld by the caller.
-    unsafe { kernel::io_getevents(ctx, min_nr, nr, events, timeout) }
+    unsafe { context::get_events(request) }
 }
 
 /// [`io_getevents`] with the signal mask replaced by `*sigmask` (NULL: not) while it waits.
@@ -90,8 +98,9 @@ pub unsafe extern "C" fn io_pgetevents(
     timeout: *mut timespec,
     sigmask: *mut sigset_t,
 ) -> c_int {
+    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask };
     // SAFETY: upheld by the caller.
-    unsafe { kernel::io_pgetevents(ctx, min_nr, nr, events, timeout, sigmask) }
+    unsafe { context::get_events(request) }
 }
 
 /// [`io_setup`] that sets `*ctxp` to NULL itself, and refuses a `maxevents` below 1.
@@ -101,13 +110,13 @@ pub unsafe extern "C" fn io_pgetevents(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_queue_init(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
     if maxevents < 1 {
-        return kernel::fail(EINVAL);
+        return fail(EINVAL);
     }
     // SAFETY: the kernel reads `ctxp`, then refuses a context of no events: this only tells
     // whether the pointer is good.
     let probe = errno_kept(|| unsafe { kernel::io_setup(0, ctxp) });
     if probe == -EFAULT {
-        return kernel::fail(EFAULT);
+        return fail(EFAULT);
     }
     // SAFETY: readable, as the kernel has just said; writable, as the caller promises.
     unsafe { ctxp.write_unaligned(ptr::null_mut()) };
@@ -165,18 +174,6 @@ pub unsafe extern "C" fn io_queue_run(ctx: io_context_t) -> c_int {
 pub unsafe extern "C" fn io_queue_wait(ctx: io_context_t, timeout: *mut timespec) -> c_int {
     // SAFETY: no event, no room needed.
     unsafe { io_getevents(ctx, 0, 0, ptr::null_mut(), timeout) }
-}
-
-/// Runs `f` and puts `errno` back to what it was.
-fn errno_kept<T>(f: impl FnOnce() -> T) -> T {
-    // SAFETY: __errno_location returns the calling thread's errno, always valid.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above.
-    let before = unsafe { *errno };
-    let result = f();
-    // SAFETY: as above.
-    unsafe { *errno = before };
-    result
 }
 
 /// The forms that programs linked before libaio 0.3.15 ask for, as hidden symbol versions.

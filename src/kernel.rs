@@ -13,9 +13,10 @@ use linux_raw_sys::general::{
 };
 
 use crate::abi::{aio_sigset, io_context_t, io_event, iocb};
+use crate::system::errno;
 
 /// Bytes in the kernel's signal set (`_NSIG / 8`), which is smaller than the C library's.
-const KERNEL_SIGSET_SIZE: usize = if cfg!(any(
+pub(crate) const SIGSET_SIZE: usize = if cfg!(any(
     target_arch = "mips",
     target_arch = "mips64",
     target_arch = "mips32r6",
@@ -26,19 +27,10 @@ const KERNEL_SIGSET_SIZE: usize = if cfg!(any(
     8
 };
 
-/// Sets `errno` and returns it negated: for the errors that the library finds by itself.
-#[cold]
-pub(crate) fn fail(errno: c_int) -> c_int {
-    // SAFETY: __errno_location returns the calling thread's errno, always valid.
-    unsafe { *libc::__errno_location() = errno };
-    -errno
-}
-
 /// The answer of `syscall(3)` in the form that this library returns: a count, or `-errno`.
 fn answer(ret: c_long) -> c_int {
     if ret == -1 {
-        // SAFETY: as in `fail`; syscall(3) has just set it.
-        return -unsafe { *libc::__errno_location() };
+        return -errno();
     }
     // The kernel counts what it was given through an int or a long that this library bounded by
     // one; io_submit and io_getevents of more than c_int::MAX entries cannot happen (the ring is
@@ -106,7 +98,7 @@ pub(crate) unsafe fn io_pgetevents(
     timeout: *const timespec,
     sigmask: *const sigset_t,
 ) -> c_int {
-    let sigset = aio_sigset { sigmask, sigsetsize: KERNEL_SIGSET_SIZE };
+    let sigset = aio_sigset { sigmask, sigsetsize: SIGSET_SIZE };
     // SAFETY: upheld by the caller; `sigset` outlives the call.
     answer(unsafe {
         libc::syscall(

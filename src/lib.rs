@@ -9,12 +9,25 @@
 //! | [`capi`] | the exported functions and their symbol versions |
 //! | [`prep`] | the exported, out-of-line forms of the header's inline helpers |
 //! | [`abi`] | the C types, field for field those of the header |
-//! | `kernel` | the raw system calls, and how their answers become `-errno` |
+//! | `context` | which contexts are ours, and the ways of a call through the rooms below |
+//! | `gate` | the exclusion of one context: reaping in user space, or through the kernel |
+//! | `ring` | the view of the `aio_ring`, and the reap: pure |
+//! | `nested` | a call in a signal handler that interrupted a reap |
+//! | `spin` | watching the ring before a call sleeps |
+//! | `kernel` | the raw AIO system calls, and how their answers become `-errno` |
+//! | `system` | what else the library needs of the system |
+//! | `config`, `valgrind` | what decides whether rings are reaped at all |
+//! | `sync` | the atomics of `gate` and `ring`: the machine's, or the model checker's |
 //!
-//! The library is `no_std`, allocates nothing, starts no thread, prints nothing, and needs
-//! `libc.so.6` alone.
+//! One `io_getevents` goes from `capi` to `context`, through the `gate` to the `ring`, and back; to
+//! `kernel` on the slow way alone.
+//!
+//! The library is `no_std`, allocates one table at the first call and nothing else, starts no thread,
+//! prints nothing but a line about a wrong `LIBAIO_*` value, and needs `libc.so.6` alone.
 
 #![no_std]
+// The model checker runs the exclusion and the reap alone.
+#![cfg_attr(loom, allow(dead_code))]
 
 // Built with `panic = "abort"` (every profile but the test one, whose panic setting cargo fixes)
 // the crate brings its own panic handler; in test binaries, std brings one.
@@ -22,9 +35,29 @@
 extern crate std;
 
 pub mod abi;
+#[cfg(not(loom))]
 pub mod capi;
+#[cfg(not(loom))]
+mod config;
+#[cfg(not(loom))]
+mod context;
+mod gate;
+#[cfg(not(loom))]
 mod kernel;
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(not(loom))]
+mod nested;
+#[cfg(not(loom))]
 pub mod prep;
+mod ring;
+#[cfg(not(loom))]
+mod spin;
+mod sync;
+#[cfg(not(loom))]
+mod system;
+#[cfg(not(loom))]
+mod valgrind;
 
 /// Never reached: the library has no panicking operation (`tests/artefacts.rs` checks that the
 /// linker dropped this function).

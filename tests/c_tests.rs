@@ -21,6 +21,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 enum Form {
     /// Compiled with our header, linked with our `libaio.so`.
     Shared,
+    /// The same, with `LIBAIO_REAP=syscall`.
+    SharedBySyscall,
     /// Compiled with our header, linked with our `libaio.a` into a static program.
     Static,
     /// Compiled and linked with Debian's, and running on Debian's: the reference.
@@ -42,7 +44,9 @@ struct Source {
 }
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Mostly they wait: for the kernel, which takes its time to end a process with a context.
+    arguments.test_threads.get_or_insert(8);
     let binaries = Arc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
     let mut trials = Vec::new();
     for source in sources("behaviour") {
@@ -105,7 +109,7 @@ impl Source {
     /// Compiles for `form`; the forms that run Debian's binary share one.
     fn compile(&self, form: Form, binaries: &Path) -> PathBuf {
         let kind = match form {
-            Form::Shared => "shared",
+            Form::Shared | Form::SharedBySyscall => "shared",
             Form::Static => "static",
             _ => "original",
         };
@@ -139,6 +143,9 @@ fn environment(command: &mut Command, form: Form) {
     match form {
         Form::Static | Form::Original => command,
         Form::Shared | Form::OriginalByPath => command.env("LD_LIBRARY_PATH", build()),
+        Form::SharedBySyscall => {
+            command.env("LD_LIBRARY_PATH", build()).env("LIBAIO_REAP", "syscall")
+        }
         // Under this SONAME the loader takes it for the program's own libaio.so.1.
         Form::OriginalByPreload => command.env("LD_PRELOAD", build().join("libaio.so.1")),
         Form::OriginalByPlainPreload => command.env("LD_PRELOAD", cargo_cdylib()),
@@ -149,6 +156,7 @@ impl Form {
     fn name(self) -> &'static str {
         match self {
             Form::Shared => "linked with ours",
+            Form::SharedBySyscall => "linked with ours, LIBAIO_REAP=syscall",
             Form::Static => "statically linked with ours",
             Form::Original => "on the original",
             Form::OriginalByPath => "linked with the original, on ours by LD_LIBRARY_PATH",
@@ -162,8 +170,14 @@ impl Form {
 fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
     use Form::*;
     let _lock = AioLock::shared();
-    let ours =
-        source.forms(&[Shared, Static, OriginalByPath, OriginalByPreload, OriginalByPlainPreload]);
+    let ours = source.forms(&[
+        Shared,
+        SharedBySyscall,
+        Static,
+        OriginalByPath,
+        OriginalByPreload,
+        OriginalByPlainPreload,
+    ]);
     original();
     for place in source.places() {
         let reference = source.run(Original, binaries, &place);
@@ -183,7 +197,7 @@ fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
 fn holds_on_ours(source: &Source, binaries: &Path) -> Result<(), Failed> {
     let _lock = AioLock::shared();
     for place in source.places() {
-        for form in source.forms(&[Form::Shared, Form::Static]) {
+        for form in source.forms(&[Form::Shared, Form::SharedBySyscall, Form::Static]) {
             succeeded(&source.run(form, binaries, &place), form, &place)?;
         }
     }

@@ -238,12 +238,18 @@ static const struct {
 int main(void)
 {
 	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
+		prepare_t make = contexts[i].make;
+
+		if ((make == destroyed_by_system_call || make == destroyed_then_zeros_there ||
+		     make == destroyed_then_look_alike_there) &&
+		    !kernel_alone())
+			continue;
 		for (size_t j = 0; j < sizeof(calls) / sizeof(calls[0]); j++)
-			compare(contexts[i].name, calls[j].name, calls[j].function,
-			        contexts[i].make, calls[j].change);
+			compare(contexts[i].name, calls[j].name, calls[j].function, make,
+			        calls[j].change);
 		/* With events ready it takes them all, and the one system call does not. */
-		if (contexts[i].make != good_with_events)
-			compare(contexts[i].name, "", &queue_run, contexts[i].make, NULL);
+		if (make != good_with_events)
+			compare(contexts[i].name, "", &queue_run, make, NULL);
 	}
-	return verdict(339);
+	return verdict(kernel_alone() ? 339 : 288);
 }

@@ -1,0 +1,456 @@
+//! Which contexts are ours, and taking events from them: in user space where that is sure to be
+//! right, through the kernel otherwise.
+//!
+//! A context is ours where this library's `io_setup` made it, its ring is one we know, and the table
+//! has a place for it. The table is one anonymous mapping, made at the first call and never freed,
+//! and `MADV_WIPEONFORK` empties it in a child, whose kernel knows none of the parent's contexts.
+//! A place belongs to an address, not to a context: when a context is destroyed, the place is marked
+//! dead and keeps the address, so that a late caller, and the next context there, meet the same gate.
+//!
+//! # Strangers
+//! A thread that finds no place for an address goes to the kernel outside any gate. If `io_setup`
+//! made a context at that very address meanwhile, that thread would read its ring beside the reaps
+//! in user space. So it counts itself in [`Table::strangers`] and looks again before it goes;
+//! `io_setup` makes the place first and looks at the count then (both sequentially consistent: one
+//! of the two sees the other), and leaves the ring of a context with strangers to the kernel.
+
+use core::ffi::{c_int, c_long};
+use core::ptr;
+use core::sync::atomic::AtomicPtr;
+
+use libc::{EINVAL, sigset_t, timespec};
+
+use crate::abi::{io_context_t, io_event};
+use crate::gate::{Entry, Gate};
+use crate::ring::{self, Nest, Reaped};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence};
+use crate::system::{ShortSleep, fail, refuses, this_thread};
+use crate::{config, kernel, nested, spin, system};
+
+/// Places in the table; a power of two. A program with more contexts is only slower.
+const PLACES: usize = 1024;
+/// How far from its own place an address may lie.
+const PROBES: usize = 8;
+/// Counters of strangers, by address; a power of two.
+const STRANGERS: usize = 64;
+
+/// One address at which a context is or was. All zero is a free place.
+#[repr(C, align(64))]
+pub(crate) struct Place {
+    /// The context, or 0.
+    address: AtomicUsize,
+    gate: Gate,
+    nest: Nest,
+    /// A signal handler destroyed the context in the middle of a reap, whose end does it.
+    doomed: AtomicU32,
+    /// Threads in `io_destroy` here, twice; 1 more where two were there at a time.
+    destroyers: AtomicU32,
+    waits: spin::Waits,
+}
+
+impl Place {
+    /// Enters the gate for a reap in user space, as [`Gate::enter_user`].
+    pub(crate) fn enter_user(&self, me: usize) -> bool {
+        self.gate.enter_user(me)
+    }
+
+    pub(crate) fn nest(&self) -> &Nest {
+        &self.nest
+    }
+
+    pub(crate) fn waits(&self) -> &spin::Waits {
+        &self.waits
+    }
+
+    /// Whether the context is destroyed as soon as the reap under way ends.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Relaxed) != 0
+    }
+}
+
+struct Table {
+    places: [Place; PLACES],
+    strangers: [AtomicU32; STRANGERS],
+}
+
+/// The table; NULL before the first call, and [`OFF`] where the library only calls the kernel.
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+const OFF: *mut Table = ptr::without_provenance_mut(1);
+
+/// What a caller of `io_getevents` or `io_pgetevents` asks for. Passed by value, so that the fast path
+/// keeps it in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) context: io_context_t,
+    pub(crate) min_nr: c_long,
+    pub(crate) nr: c_long,
+    pub(crate) events: *mut io_event,
+    pub(crate) timeout: *const timespec,
+    /// NULL where the signal mask stays.
+    pub(crate) sigmask: *const sigset_t,
+}
+
+impl Request {
+    /// The kernel's answer to the request as it is.
+    ///
+    /// # Safety
+    /// As `io_getevents`.
+    pub(crate) unsafe fn ask_kernel(self) -> c_int {
+        let Request { context, min_nr, nr, events, timeout, sigmask } = self;
+        // SAFETY: upheld by the caller.
+        unsafe {
+            if sigmask.is_null() {
+                kernel::io_getevents(context, min_nr, nr, events, timeout)
+            } else {
+                kernel::io_pgetevents(context, min_nr, nr, events, timeout, sigmask)
+            }
+        }
+    }
+
+    /// Whether user space may answer: nothing in it that the kernel would refuse or must see.
+    #[inline]
+    fn is_plain(self) -> bool {
+        self.sigmask.is_null()
+            && 0 <= self.min_nr
+            && self.min_nr <= self.nr
+            && !refuses(self.events)
+            && (self.timeout.is_null() || !refuses(self.timeout))
+    }
+
+    /// The number of events below which the caller wants to wait.
+    ///
+    /// # Safety
+    /// The timeout is NULL or readable.
+    #[inline]
+    pub(crate) unsafe fn least(self) -> u32 {
+        if self.min_nr == 0 {
+            return 0;
+        }
+        // SAFETY: upheld by the caller.
+        if !self.timeout.is_null() && unsafe { is_zero(self.timeout) } {
+            return 0;
+        }
+        clamped(self.min_nr)
+    }
+
+    /// The room for events, as far as a ring can fill it.
+    #[inline]
+    pub(crate) fn most(self) -> u32 {
+        clamped(self.nr)
+    }
+}
+
+/// `n`, which is not negative, or the largest number that the type holds.
+#[inline]
+fn clamped(n: c_long) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// # Safety
+/// `timeout` is readable.
+#[inline]
+unsafe fn is_zero(timeout: *const timespec) -> bool {
+    // SAFETY: upheld by the caller.
+    let timeout = unsafe { timeout.read_unaligned() };
+    timeout.tv_sec == 0 && timeout.tv_nsec == 0
+}
+
+/// `io_getevents`, and `io_pgetevents` where there is a signal mask.
+///
+/// # Safety
+/// As `io_getevents`: `events` has room for `nr` events.
+#[inline(always)]
+pub(crate) unsafe fn get_events(request: Request) -> c_int {
+    let address = request.context.addr();
+    let me = this_thread();
+    let Some(place) = find_first(address) else {
+        // SAFETY: upheld by the caller.
+        return unsafe { get_events_elsewhere(request, me) };
+    };
+    if request.is_plain() && place.gate.enter_user(me) {
+        // SAFETY: inside the gate; a plain request's pointers are good.
+        if let Some(n) = unsafe { reap_and_leave(place, request) } {
+            return n;
+        }
+    }
+    // SAFETY: upheld by the caller.
+    unsafe { get_events_slowly(place, request, me) }
+}
+
+/// Reaps inside the gate, and leaves it. None: the kernel is to be asked.
+///
+/// # Safety
+/// The caller has entered `place.gate` for user space; the request is plain.
+#[inline(always)]
+pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request) -> Option<c_int> {
+    // Looked up before the gate was entered; the place may have gone to another address since.
+    let ours = place.address.load(Ordering::Relaxed) == request.context.addr();
+    let reaped = if ours {
+        // SAFETY: in a gate that is not dead the context at the place's address is mapped, since
+        // its destroyer enters the gate first.
+        let ring = unsafe { ring::Mapped::at(request.context) };
+        // SAFETY: inside the gate, room as the caller says.
+        unsafe { ring::reap(&ring, &place.nest, request.least(), request.most(), request.events) }
+    } else {
+        Reaped::Strange
+    };
+    place.gate.leave_user();
+    if place.is_doomed() {
+        finish_destroy(place);
+    }
+    match reaped {
+        Reaped::Taken(n) => Some(n as c_int),
+        Reaped::Fewer | Reaped::Strange | Reaped::Forked => None,
+    }
+}
+
+/// [`get_events`], where the table has changed under a call.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+unsafe fn get_events_again(request: Request) -> c_int {
+    // SAFETY: upheld by the caller.
+    unsafe { get_events(request) }
+}
+
+/// Finds the place of an address that is not where it is looked for first, if it has one.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+unsafe fn get_events_elsewhere(request: Request, me: usize) -> c_int {
+    let answer = match find(request.context.addr()) {
+        Some(place) => {
+            if request.is_plain() && place.gate.enter_user(me) {
+                // SAFETY: inside the gate; a plain request's pointers are good.
+                if let Some(n) = unsafe { reap_and_leave(place, request) } {
+                    return n;
+                }
+            }
+            // SAFETY: upheld by the caller.
+            return unsafe { get_events_slowly(place, request, me) };
+        }
+        // SAFETY: upheld by the caller.
+        None => as_stranger(request.context, || unsafe { request.ask_kernel() }),
+    };
+    match answer {
+        Some(answer) => answer,
+        // It got a place in the meantime.
+        // SAFETY: upheld by the caller.
+        None => unsafe { get_events_again(request) },
+    }
+}
+
+/// The way through the kernel, and what user space can do before: watching the ring.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+unsafe fn get_events_slowly(place: &Place, request: Request, me: usize) -> c_int {
+    if config::spin_ns() != 0 && request.is_plain() {
+        // SAFETY: upheld by the caller.
+        return unsafe { spin::get_events(place, request, me) };
+    }
+    // SAFETY: upheld by the caller.
+    unsafe { through_kernel(place, request, me) }
+}
+
+/// Asks the kernel, inside the gate.
+///
+/// # Safety
+/// As `io_getevents`.
+pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) -> c_int {
+    match place.gate.enter_kernel::<ShortSleep>(me, 0) {
+        Entry::Kernel => {
+            if place.address.load(Ordering::Relaxed) != request.context.addr() {
+                place.gate.leave_kernel(0);
+                // SAFETY: upheld by the caller.
+                return unsafe { get_events_again(request) };
+            }
+            // SAFETY: upheld by the caller.
+            let answer = unsafe { request.ask_kernel() };
+            place.gate.leave_kernel(0);
+            answer
+        }
+        // SAFETY: upheld by the caller.
+        Entry::Nested => unsafe { nested::get_events(place, request) },
+    }
+}
+
+/// Runs `call`, which enters the kernel for a context that has no place, unless it has got one.
+fn as_stranger<T>(context: io_context_t, call: impl FnOnce() -> T) -> Option<T> {
+    let Some(table) = table() else { return Some(call()) };
+    let count = table.stranger_count(context.addr());
+    count.fetch_add(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    let answer = if find(context.addr()).is_none() { Some(call()) } else { None };
+    // A child of a fork in the meantime finds a zero (MADV_WIPEONFORK), and leaves it.
+    let mut n = count.load(Ordering::Relaxed);
+    while n != 0 {
+        match count.compare_exchange_weak(n, n - 1, Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(now) => n = now,
+        }
+    }
+    answer
+}
+
+/// Gives a new context a place in the table, where its ring is one that we know.
+pub(crate) fn register(context: io_context_t) {
+    let Some(table) = table() else { return };
+    // SAFETY: the kernel has just made it, and its owner has not seen it yet.
+    if !unsafe { ring::Mapped::at(context) }.is_known() {
+        return;
+    }
+    let me = this_thread();
+    let address = context.addr();
+    let Some(place) = table.place_for(address, me) else { return };
+    // In state kernel, so nobody reaps yet.
+    fence(Ordering::SeqCst);
+    if table.stranger_count(address).load(Ordering::SeqCst) == 0 {
+        place.gate.revive();
+        place.gate.leave_kernel(0);
+    } else {
+        place.gate.leave_kernel(Gate::DEAD);
+    }
+}
+
+/// `io_destroy`: no reap in user space is under way, and none begins, when the ring goes.
+pub(crate) fn destroy(context: io_context_t) -> c_int {
+    loop {
+        let Some(place) = find(context.addr()) else {
+            match as_stranger(context, || kernel::io_destroy(context)) {
+                Some(answer) => return answer,
+                None => continue,
+            }
+        };
+        match place.gate.enter_kernel::<ShortSleep>(this_thread(), Gate::DEAD) {
+            Entry::Kernel if place.address.load(Ordering::Relaxed) == context.addr() => {
+                let others = place.destroyers.fetch_add(2, Ordering::Relaxed);
+                if others >= 2 {
+                    place.destroyers.fetch_or(1, Ordering::Relaxed);
+                }
+                let answer = kernel::io_destroy(context);
+                // The kernel may have given the address out again already, and `io_setup` its place
+                // a new life: leave that alone, unless two destroyed at a time and the later one
+                // may have hit the new context.
+                let doubled = place.destroyers.fetch_sub(2, Ordering::Relaxed) & 1 != 0;
+                place.gate.leave_kernel(if doubled && answer == 0 { Gate::DEAD } else { 0 });
+                return answer;
+            }
+            Entry::Kernel => place.gate.leave_kernel(0),
+            // In a signal handler that interrupted this thread's reap: that reap still reads the
+            // ring. Its end destroys the context, before anybody else can come in.
+            Entry::Nested => {
+                place.doomed.store(1, Ordering::Relaxed);
+                return 0;
+            }
+        }
+    }
+}
+
+#[cold]
+fn finish_destroy(place: &Place) {
+    if place.doomed.swap(0, Ordering::Relaxed) != 0 {
+        let address = place.address.load(Ordering::Relaxed);
+        destroy(ptr::with_exposed_provenance_mut(address));
+    }
+}
+
+/// The place of `address` where it is the first that is looked at.
+#[inline]
+fn find_first(address: usize) -> Option<&'static Place> {
+    let table = TABLE.load(Ordering::Acquire);
+    if table.addr() <= OFF.addr() {
+        return None;
+    }
+    // SAFETY: a table is never freed.
+    let place = unsafe { &(*table).places[Table::first(address)] };
+    // 0 is the address of a free place, and no context.
+    (address != 0 && place.address.load(Ordering::Relaxed) == address).then_some(place)
+}
+
+/// The place of `address`, if it has one.
+fn find(address: usize) -> Option<&'static Place> {
+    table()?.find(address)
+}
+
+/// The table, made at the first call; None where the library only calls the kernel.
+fn table() -> Option<&'static Table> {
+    let mut table = TABLE.load(Ordering::Acquire);
+    if table.is_null() {
+        table = make_table();
+    }
+    // SAFETY: a table is never freed.
+    if table == OFF { None } else { Some(unsafe { &*table }) }
+}
+
+#[cold]
+fn make_table() -> *mut Table {
+    let made = match config::reaps_ring() {
+        true => system::wiped_on_fork(size_of::<Table>()).map_or(OFF, |p| p.cast::<Table>()),
+        false => OFF,
+    };
+    // Release: the zeros of a fresh mapping need none, but the reader's Acquire wants its pair.
+    match TABLE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => made,
+        Err(other) => {
+            if made != OFF {
+                system::unmap(made.cast(), size_of::<Table>());
+            }
+            other
+        }
+    }
+}
+
+impl Table {
+    /// Rings are page-aligned, and close to each other in the address space.
+    #[inline]
+    fn first(address: usize) -> usize {
+        (address >> 12 ^ address >> 22) & (PLACES - 1)
+    }
+
+    fn probes(&self, address: usize) -> impl Iterator<Item = &Place> {
+        let first = Table::first(address);
+        (first..first + PROBES).map(|i| &self.places[i & (PLACES - 1)])
+    }
+
+    fn find(&self, address: usize) -> Option<&Place> {
+        self.probes(address).find(|p| p.address.load(Ordering::SeqCst) == address && address != 0)
+    }
+
+    fn stranger_count(&self, address: usize) -> &AtomicU32 {
+        &self.strangers[Table::first(address) & (STRANGERS - 1)]
+    }
+
+    /// A place for `address`, entered in state *kernel*: the one that it has, a free one, or one
+    /// whose context is dead. None where all are taken.
+    fn place_for(&self, address: usize, me: usize) -> Option<&Place> {
+        if let Some(place) = self.find(address) {
+            let entry = place.gate.enter_kernel::<ShortSleep>(me, Gate::DEAD);
+            if entry == Entry::Kernel {
+                if place.address.load(Ordering::Relaxed) == address {
+                    return Some(place);
+                }
+                place.gate.leave_kernel(0);
+            }
+        }
+        // A handler on this thread must not take the gate in between for its own reap's.
+        system::with_signals_blocked(|| {
+            let free = |p: &&Place| p.address.load(Ordering::Relaxed) == 0 && p.gate.take_free(me);
+            let place = self
+                .probes(address)
+                .find(free)
+                .or_else(|| self.probes(address).find(|p| p.gate.take_dead(me)))?;
+            place.address.store(address, Ordering::SeqCst);
+            place.gate.user_to_kernel();
+            Some(place)
+        })
+    }
+}
+
+/// `EINVAL` for a context of which a reap can say nothing.
+pub(crate) fn unknown() -> c_int {
+    fail(EINVAL)
+}

@@ -1,0 +1,78 @@
+//! Watching the ring for a while before a blocking call sleeps (`LIBAIO_SPIN_US`).
+//!
+//! Falling asleep and being woken cost more than a fast device takes. So a call that finds too few
+//! events looks again and again for up to the time given, but only while that has paid lately: where
+//! the average of the context's last waits is longer than that time, the call sleeps at once. Waits
+//! are measured whether they were spent watching or asleep, so it finds out when they get short
+//! again, and an idle program burns no processor.
+
+use core::ffi::c_int;
+
+use libc::timespec;
+
+use crate::config;
+use crate::context::{self, Place, Request};
+use crate::sync::{AtomicU32, Ordering, spin_loop};
+use crate::system::{duration_ns, now_ns};
+
+/// The average of the last waits on a context, in nanoseconds: each counts for an eighth.
+#[repr(C)]
+pub(crate) struct Waits {
+    average_ns: AtomicU32,
+}
+
+/// A wait counts for no more than so many times the time to watch, to be forgotten soon.
+const LONGEST: u32 = 8;
+
+impl Waits {
+    fn were_short(&self, spin_ns: u32) -> bool {
+        self.average_ns.load(Ordering::Relaxed) <= spin_ns
+    }
+
+    /// Threads that wait at a time may overwrite each other's share; it is an estimate.
+    fn note(&self, wait_ns: u64, spin_ns: u32) {
+        let most = u64::from(spin_ns) * u64::from(LONGEST);
+        let average = u64::from(self.average_ns.load(Ordering::Relaxed));
+        let next = average - average / 8 + wait_ns.min(most) / 8;
+        self.average_ns.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+}
+
+/// A call that found fewer events than it wants, or the gate taken.
+///
+/// # Safety
+/// As `io_getevents`; the request is plain.
+pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c_int {
+    let spin_ns = config::spin_ns();
+    // SAFETY: a plain request's timeout is NULL or readable.
+    let (least, limit) = unsafe { (request.least(), duration_ns(request.timeout)) };
+    if least == 0 {
+        // SAFETY: upheld by the caller.
+        return unsafe { context::through_kernel(place, request, me) };
+    }
+    let start = now_ns();
+    let mut spent = 0;
+    if place.waits().were_short(spin_ns) {
+        let watch = limit.min(u64::from(spin_ns));
+        while spent < watch && place.enter_user(me) {
+            // SAFETY: inside the gate, and plain.
+            if let Some(n) = unsafe { context::reap_and_leave(place, request) } {
+                place.waits().note(now_ns() - start, spin_ns);
+                return n;
+            }
+            spin_loop();
+            spent = now_ns() - start;
+        }
+    }
+    let left = limit.saturating_sub(spent);
+    let rest =
+        timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
+    // The time spent watching counts; a wait without end keeps the form that it was given in.
+    let endless = limit == u64::MAX;
+    let rest =
+        Request { timeout: if endless { request.timeout } else { &raw const rest }, ..request };
+    // SAFETY: upheld by the caller; `rest` outlives the call.
+    let answer = unsafe { context::through_kernel(place, rest, me) };
+    place.waits().note(now_ns() - start, spin_ns);
+    answer
+}

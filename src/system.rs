@@ -1,0 +1,176 @@
+//! What the library needs of the system beside the AIO calls: who and when it is, a sleep, signals,
+//! memory, stderr. Nothing here changes `errno` but [`fail`].
+
+use core::ffi::{c_int, c_long, c_void};
+use core::ptr;
+
+use libc::timespec;
+
+use crate::gate::Pause;
+
+/// Sets `errno` and returns it negated: for the errors that the library finds by itself.
+#[cold]
+pub(crate) fn fail(number: c_int) -> c_int {
+    // SAFETY: __errno_location returns the calling thread's errno, always valid.
+    unsafe { *libc::__errno_location() = number };
+    -number
+}
+
+/// The calling thread's `errno`.
+pub(crate) fn errno() -> c_int {
+    // SAFETY: as in `fail`.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Runs `f` and puts `errno` back to what it was.
+pub(crate) fn errno_kept<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: as in `fail`.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    let result = f();
+    // SAFETY: as above.
+    unsafe { *errno = before };
+    result
+}
+
+/// A number that names the calling thread: the address of its control block, which is aligned to 8
+/// at least and never NULL.
+#[inline]
+pub(crate) fn this_thread() -> usize {
+    #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+    {
+        let block: usize;
+        // SAFETY: the word at fs:0 is the control block's own address (the ABI's TLS variant II).
+        unsafe {
+            core::arch::asm!("mov {}, fs:0", out(reg) block,
+                options(nostack, preserves_flags, readonly, pure));
+        }
+        block
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64")))]
+    {
+        // SAFETY: no precondition. An address, on every C library for Linux.
+        unsafe { libc::pthread_self() as usize }
+    }
+}
+
+/// The bits of an address that a user-space address has not set.
+const KERNEL_HALF: usize = if cfg!(target_arch = "x86_64") && usize::BITS == 64 {
+    usize::MAX << 47
+} else if usize::BITS == 64 {
+    usize::MAX << (usize::BITS - 12)
+} else {
+    0 // where the kernel's part begins depends on the kernel
+};
+
+/// Whether the kernel is sure to answer EFAULT for `pointer`: it lies in the null page or the
+/// kernel's half of the address space.
+#[inline]
+pub(crate) fn refuses<T>(pointer: *const T) -> bool {
+    let address = pointer.addr();
+    address < 4096 || address & KERNEL_HALF != 0
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+pub(crate) fn now_ns() -> u64 {
+    let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock exists and `now` is writable.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// A timeout in nanoseconds; `u64::MAX` for NULL, and for a negative one, at which the kernel's
+/// `io_getevents` waits for ever too.
+///
+/// # Safety
+/// `timeout` is NULL or readable.
+pub(crate) unsafe fn duration_ns(timeout: *const timespec) -> u64 {
+    if timeout.is_null() {
+        return u64::MAX;
+    }
+    // SAFETY: upheld by the caller.
+    let timeout = unsafe { timeout.read_unaligned() };
+    match (u64::try_from(timeout.tv_sec), u64::try_from(timeout.tv_nsec)) {
+        (Ok(seconds), Ok(ns)) => seconds.saturating_mul(1_000_000_000).saturating_add(ns),
+        _ => u64::MAX,
+    }
+}
+
+/// The sleep of who waits for another thread's reap to end.
+pub(crate) struct ShortSleep;
+
+impl Pause for ShortSleep {
+    fn sleep() {
+        let time = timespec { tv_sec: 0, tv_nsec: 50_000 };
+        // SAFETY: a valid time, and no remainder wanted.
+        errno_kept(|| unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) });
+    }
+}
+
+/// Runs `f` with every signal of this thread blocked that can be.
+pub(crate) fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
+    // The kernel's set: 8 or 16 bytes, all bits set. The raw call, since the C library's keeps
+    // its own signals unblocked.
+    let all = [u64::MAX; 2];
+    let mut before = [0u64; 2];
+    let set = |new: *const u64, old: *mut u64| {
+        // SAFETY: both are NULL or as large as any kernel's signal set.
+        errno_kept(|| unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK as c_long,
+                new,
+                old,
+                crate::kernel::SIGSET_SIZE,
+            )
+        });
+    };
+    set(all.as_ptr(), before.as_mut_ptr());
+    let result = f();
+    set(before.as_ptr(), ptr::null_mut());
+    result
+}
+
+/// Zeroed memory that a child of `fork` finds zeroed again; None where there is none such.
+pub(crate) fn wiped_on_fork(size: usize) -> Option<*mut c_void> {
+    errno_kept(|| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping, wherever the kernel likes.
+        let memory = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+        if memory == libc::MAP_FAILED {
+            return None;
+        }
+        // SAFETY: the mapping just made.
+        if unsafe { libc::madvise(memory, size, libc::MADV_WIPEONFORK) } != 0 {
+            unmap(memory, size); // Linux before 4.14
+            return None;
+        }
+        Some(memory)
+    })
+}
+
+/// Gives back what [`wiped_on_fork`] gave, and nobody has seen.
+pub(crate) fn unmap(memory: *mut c_void, size: usize) {
+    // SAFETY: as the caller says, nobody uses it.
+    errno_kept(|| unsafe { libc::munmap(memory, size) });
+}
+
+/// Writes one line, given in parts, to stderr, as far as it can be written.
+pub(crate) fn write_stderr(parts: &[&[u8]]) {
+    let mut line = [0u8; 256];
+    let mut length = 0;
+    for &byte in parts.iter().copied().flatten() {
+        // The last byte stays for the line's end, however long a value is.
+        if let Some(place) = line[..255].get_mut(length) {
+            *place = byte;
+            length += 1;
+        }
+    }
+    if let Some(end) = line.get_mut(length.saturating_sub(1)) {
+        *end = b'\n';
+    }
+    // SAFETY: the bytes are ours; a closed stderr is the user's choice.
+    errno_kept(|| unsafe { libc::write(2, line.as_ptr().cast(), length) });
+}
