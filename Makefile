@@ -32,10 +32,17 @@ DEBUGINFO    ?= -Wl,--strip-debug
 INSTALL      ?= install
 BUILD        ?= build
 
+# GNU make takes a space for the end of a name.
+ifneq ($(words $(CURDIR) $(BUILD)),2)
+$(error the path of this folder has a space in it, which make cannot handle: $(CURDIR))
+endif
+
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 # libaio.so.1 and version 1.2.3 make libaio.so.1.2.3; libaio.so.1t64 makes libaio.so.1t64.2.3.
 REALNAME := $(SONAME).$(shell echo $(VERSION) | cut -d. -f2-)
 PUBLIC := $(shell sed -n 's/^[[:space:]]*\(io_[a-z0-9_]*\);$$/\1/p' libaio.map)
+# The LIBAIO_0.1 forms, by the names that .symver binds (src/capi.rs).
+HIDDEN := libaio_0_1_io_cancel libaio_0_1_io_getevents libaio_0_1_io_queue_wait
 
 SHARED := $(BUILD)/$(REALNAME)
 STATIC := $(BUILD)/libaio.a
@@ -60,7 +67,7 @@ $(CORE): $(SOURCES)
 # its own), so the C compiler links the shared library from the static one.
 $(SHARED): $(CORE) libaio.map $(BUILD)/soname
 	$(CC) -shared -nostartfiles $(LDFLAGS) -o $@ \
-	    -Wl,--whole-archive $(CORE) -Wl,--no-whole-archive -Wl,--gc-sections \
+	    $(PUBLIC:%=-Wl,-u,%) $(HIDDEN:%=-Wl,-u,%) $(CORE) -Wl,--gc-sections \
 	    -Wl,-soname,$(SONAME) -Wl,--version-script=libaio.map \
 	    -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,text -Wl,-z,defs \
 	    $(DEBUGINFO)
@@ -78,8 +85,7 @@ $(BUILD)/libaio.so: $(SHARED)
 # One object in which only the public names are global: nothing of Rust's runtime is left to meet
 # another Rust library's in the same program.
 $(STATIC): $(CORE) libaio.map
-	$(CC) -r -nostdlib -o $(BUILD)/libaio.o -Wl,--gc-sections $(PUBLIC:%=-Wl,-u,%) \
-	    -Wl,--whole-archive $(CORE) -Wl,--no-whole-archive
+	$(CC) -r -nostdlib -o $(BUILD)/libaio.o -Wl,--gc-sections $(PUBLIC:%=-Wl,-u,%) $(CORE)
 	$(OBJCOPY) $(PUBLIC:%=--keep-global-symbol=%) --strip-unneeded \
 	    --remove-section=.llvmbc --remove-section=.llvmcmd --remove-section=.comment $(BUILD)/libaio.o
 	rm -f $@
@@ -94,11 +100,12 @@ $(BUILD)/libaio.pc: libaio.pc.in Cargo.toml FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # For programs built against this folder: pkg-config prefers it to libaio.pc beside it.
-$(BUILD)/libaio-uninstalled.pc: libaio.pc.in Cargo.toml
+$(BUILD)/libaio-uninstalled.pc: libaio.pc.in Cargo.toml FORCE
 	@mkdir -p $(BUILD)
-	sed -e 's|@PREFIX@|$${pcfiledir}|' -e 's|@VERSION@|$(VERSION)|' \
+	@sed -e 's|@PREFIX@|$${pcfiledir}|' -e 's|@VERSION@|$(VERSION)|' \
 	    -e 's|@LIBDIR@|$${pcfiledir}|' -e 's|@INCLUDEDIR@|$(CURDIR)/include|' \
-	    libaio.pc.in > $@
+	    libaio.pc.in > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # ---- try, test --------------------------------------------------------------------------------
 
@@ -116,11 +123,11 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
 PROGRAMS := fio:fio qemu-img:qemu-utils
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc
 
-QUICK := --test artefacts --test c_tests --test example --test install --test python --test ring
+QUICK := --test artefacts --test c_tests --test example --test header --test install --test python --test ring
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch]))
 
 test: all
-	@scripts/need $(TEST_TOOLS)
+	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS)
 	$(CARGO) test --locked --quiet --lib $(QUICK)
 
 check: all
@@ -146,24 +153,32 @@ lint:
 # ---- install ----------------------------------------------------------------------------------
 
 install: all
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PKGCONFIGDIR) $(DESTDIR)$(INCLUDEDIR) \
-	    $(DESTDIR)$(MANDIR)/man3
-	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/$(REALNAME)
-	ln -sf $(REALNAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(REALNAME) $(DESTDIR)$(LIBDIR)/libaio.so
-	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)/libaio.a
-	$(INSTALL) -m 644 include/libaio.h $(DESTDIR)$(INCLUDEDIR)/libaio.h
-	$(INSTALL) -m 644 $(BUILD)/libaio.pc $(DESTDIR)$(PKGCONFIGDIR)/libaio.pc
-	$(INSTALL) -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL) -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" "$(DESTDIR)$(INCLUDEDIR)" \
+	    "$(DESTDIR)$(MANDIR)/man3"
+	$(INSTALL) -m 755 $(SHARED) "$(DESTDIR)$(LIBDIR)/$(REALNAME)"
+	ln -sf $(REALNAME) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
+	ln -sf $(REALNAME) "$(DESTDIR)$(LIBDIR)/libaio.so"
+	$(INSTALL) -m 644 $(STATIC) "$(DESTDIR)$(LIBDIR)/libaio.a"
+	$(INSTALL) -m 644 include/libaio.h "$(DESTDIR)$(INCLUDEDIR)/libaio.h"
+	$(INSTALL) -m 644 $(BUILD)/libaio.pc "$(DESTDIR)$(PKGCONFIGDIR)/libaio.pc"
+	$(INSTALL) -m 644 $(PAGES) "$(DESTDIR)$(MANDIR)/man3"
 
 install-strip: install
-	$(STRIP) --strip-unneeded $(DESTDIR)$(LIBDIR)/$(REALNAME)
+	$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/$(REALNAME)"
 
+# The folders stay, as they are the system's; but those in a DESTDIR go where they are empty.
 uninstall:
-	rm -f $(DESTDIR)$(LIBDIR)/$(REALNAME) $(DESTDIR)$(LIBDIR)/$(SONAME) \
-	    $(DESTDIR)$(LIBDIR)/libaio.so $(DESTDIR)$(LIBDIR)/libaio.a \
-	    $(DESTDIR)$(INCLUDEDIR)/libaio.h $(DESTDIR)$(PKGCONFIGDIR)/libaio.pc \
-	    $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%)
+	rm -f "$(DESTDIR)$(LIBDIR)/$(REALNAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME)" \
+	    "$(DESTDIR)$(LIBDIR)/libaio.so" "$(DESTDIR)$(LIBDIR)/libaio.a" \
+	    "$(DESTDIR)$(INCLUDEDIR)/libaio.h" "$(DESTDIR)$(PKGCONFIGDIR)/libaio.pc"
+	for page in $(PAGES:man/%=%); do rm -f "$(DESTDIR)$(MANDIR)/man3/$$page"; done
+	if [ -n "$(DESTDIR)" ] && cd "$(DESTDIR)"; then \
+	    for folder in $(PKGCONFIGDIR) $(LIBDIR) $(INCLUDEDIR) $(MANDIR)/man3; do \
+	        if [ -d ".$$folder" ]; then \
+	            rmdir -p --ignore-fail-on-non-empty ".$$folder" 2>&1 | grep -v "'\.'" ; \
+	        fi; \
+	    done; true; \
+	fi
 
 clean:
 	rm -rf $(BUILD)

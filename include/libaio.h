@@ -17,8 +17,7 @@
  *                  destroyed (by io_destroy) or another process's gives -EINVAL, a pointer into
  *                  the null page or the kernel's half of the address space -EFAULT; neither ends
  *                  the program. Where io_getevents takes events from the ring itself, another
- *                  pointer at which nothing is mapped may fault, as in any C function; so may a
- *                  ctxp in read-only memory in io_queue_init, which writes there.
+ *                  pointer at which nothing is mapped may fault, as in any C function.
  *   Threads        may call it at the same time, also on the same context.
  *   Signals        it may be called from a signal handler. It is no cancellation point.
  *   fork           a context belongs to the process that made it: in a child, -EINVAL.
@@ -85,6 +84,11 @@ typedef enum io_iocb_cmd {
 #error "libaio.h: the compiler does not tell its byte order and sizes (__BYTE_ORDER__ and so on)"
 #elif __SIZEOF_POINTER__ != __SIZEOF_LONG__
 #error "libaio.h: no Linux ABI has pointers and longs of different sizes"
+#endif
+
+/* The timeouts are the kernel's first struct timespec, whose members are longs. */
+#if __SIZEOF_LONG__ == 4 && defined(_TIME_BITS) && _TIME_BITS == 64
+#error "libaio.h: no support for _TIME_BITS=64 on this architecture"
 #endif
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -222,7 +226,8 @@ typedef void (*io_callback_t)(io_context_t ctx, struct iocb *iocb, long res, lon
  * and stores it in *ctxp, which must be NULL before the call.
  *
  * Returns 0, or
- *   -EINVAL   *ctxp is not NULL, maxevents is 0 or too large for the kernel
+ *   -EINVAL   *ctxp is not NULL, maxevents is 0 or too large for the kernel (a negative one may
+ *             also give -EAGAIN)
  *   -EFAULT   ctxp cannot be read and written
  *   -EAGAIN   maxevents is more than /proc/sys/fs/aio-max-nr leaves free (/proc/sys/fs/aio-nr is
  *             what all contexts of the machine hold)
@@ -248,18 +253,20 @@ extern int io_destroy(io_context_t ctx);
  *
  * Queues ios[0] to ios[nr - 1] in order, up to the first that the kernel refuses; what it finds
  * out later than here (an unmapped buffer, bad alignment for O_DIRECT) is the event's res. It may
- * block:
- * for buffered files it usually does the whole transfer, for direct I/O it may wait for a free
+ * block: for buffered files it usually does the whole transfer, for direct I/O it may wait for a free
  * slot of the device's queue. RWF_NOWAIT in aio_rw_flags turns blocking into -EAGAIN results.
  *
  * Returns how many were queued (0 where nr is 0); where that is fewer than nr, submit the rest
  * again to learn why. Where not even the first one was queued:
  *   -EAGAIN   the context has no room: take completions first
- *   -EBADF    ios[0]->aio_fildes is no open descriptor, or not open for this direction
+ *   -EBADF    ios[0]->aio_fildes is no open descriptor, or not open for this direction; or its
+ *             eventfd (resfd) is no open descriptor
  *   -EFAULT   ios cannot be read, *ios[0] cannot be read and written (the kernel sets its key),
- *             or its iovec array cannot be read
+ *             its iovec array cannot be read, or its buffer lies in the kernel's half
  *   -EINVAL   no such context, nr < 0, or ios[0] is not a request that this file can do
- *             (unknown opcode, reserved field not 0, negative offset, ...)
+ *             (unknown opcode, reserved field not 0, negative offset, resfd no eventfd, ...)
+ *   -EPERM    aio_reqprio asks for a class that the process may not use
+ *   -ENOMEM   no kernel memory for it
  *   -EOPNOTSUPP  an RWF_* flag that this file does not know
  */
 extern int io_submit(io_context_t ctx, long nr, struct iocb *ios[]);
@@ -354,6 +361,7 @@ extern int io_queue_wait(io_context_t ctx, struct timespec *timeout);
 /*
  * They fill in a request and cannot fail; io_poll, io_fsync and io_fdsync submit it too. The
  * shared library also exports each under the same name, for languages that cannot use these.
+ * Unlike the functions above they write through `iocb` themselves: it must be a good pointer.
  */
 
 /* Stores the function that io_queue_run calls, in iocb->data. Call it after io_prep_*. */

@@ -17,7 +17,7 @@ use libc::{EFAULT, EINVAL, sigset_t, timespec};
 use crate::abi::{io_context_t, io_event, iocb};
 use crate::context::{self, Request};
 use crate::kernel;
-use crate::system::{errno_kept, fail};
+use crate::system::{fail, is_writable};
 
 /// Creates a context for `maxevents` requests in flight; `*ctxp` must be NULL before.
 ///
@@ -106,19 +106,16 @@ pub unsafe extern "C" fn io_pgetevents(
 /// [`io_setup`] that sets `*ctxp` to NULL itself, and refuses a `maxevents` below 1.
 ///
 /// # Safety
-/// `ctxp` may be any pointer that cannot be read (EFAULT); one that can must be writable.
+/// As in C: the kernel checks `ctxp`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_queue_init(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
     if maxevents < 1 {
         return fail(EINVAL);
     }
-    // SAFETY: the kernel reads `ctxp`, then refuses a context of no events: this only tells
-    // whether the pointer is good.
-    let probe = errno_kept(|| unsafe { kernel::io_setup(0, ctxp) });
-    if probe == -EFAULT {
+    if !is_writable(ctxp) {
         return fail(EFAULT);
     }
-    // SAFETY: readable, as the kernel has just said; writable, as the caller promises.
+    // SAFETY: writable, as the kernel has just said.
     unsafe { ctxp.write_unaligned(ptr::null_mut()) };
     // SAFETY: as above.
     unsafe { io_setup(maxevents, ctxp) }

@@ -72,6 +72,18 @@ pub(crate) fn refuses<T>(pointer: *const T) -> bool {
     address < 4096 || address & KERNEL_HALF != 0
 }
 
+/// Whether a pointer can be written through. The kernel tells: `getcpu(2)` stores two numbers where it
+/// is told to, or answers EFAULT. What was there may be overwritten either way.
+pub(crate) fn is_writable<T>(pointer: *mut *mut T) -> bool {
+    let first = pointer.cast::<u32>();
+    let last = first.wrapping_byte_add(size_of::<*mut T>() - size_of::<u32>());
+    errno_kept(|| {
+        // SAFETY: the caller is about to overwrite both halves; the kernel checks them.
+        let answer = unsafe { libc::syscall(libc::SYS_getcpu, first, last, ptr::null::<c_void>()) };
+        answer == 0 || errno() != libc::EFAULT
+    })
+}
+
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub(crate) fn now_ns() -> u64 {
     let mut now = timespec { tv_sec: 0, tv_nsec: 0 };

@@ -63,7 +63,10 @@ fn the_original_header_rejects_the_example() {
         .args(["-fsyntax-only", "-Wno-error", "c-tests/example.c"])
         .current_dir(root()));
     assert_ne!(ran.status, 0);
-    assert!(ran.stderr.contains("aio_buf"), "{}", ran.stderr);
+    for name in ["aio_buf", "uint64_t", "aio_nbytes", "aio_offset"] {
+        let told = |l: &str| l.contains("error: ") && l.contains(name);
+        assert!(ran.stderr.lines().any(told), "{name}: {}", ran.stderr);
+    }
 }
 
 #[test]

@@ -43,7 +43,12 @@ fn generate_both(folder: &Path) {
         config.enumeration.rename_variants = cbindgen::RenameRule::Prefix("RUST_".into());
     });
     generate(&folder.join("rust_functions.h"), |config| {
-        config.export.item_types = vec![cbindgen::ItemType::Functions];
+        config.export.item_types =
+            vec![cbindgen::ItemType::Functions, cbindgen::ItemType::Typedefs];
+        // Under names of their own, so that the prototypes compare them with the C header's.
+        for name in ["io_callback_t", "io_context_t"] {
+            config.export.rename.insert(name.into(), format!("rust_{name}"));
+        }
         for name in ["iocb", "io_event", "io_context", "timespec", "iovec"] {
             config.export.exclude.push(name.into());
             config.export.rename.insert(name.into(), format!("struct {name}"));
@@ -78,6 +83,8 @@ fn a_drift_between_rust_and_c_does_not_compile() {
         ("rust_functions.h", "long min_nr", "int min_nr"),
         ("rust_functions.h", "int io_destroy(", "long io_destroy("),
         ("rust_functions.h", "long long offset", "long offset"),
+        ("rust_functions.h", "long res2);", "int res2);"),
+        ("rust_functions.h", "typedef struct io_context *", "typedef void *"),
     ];
     for (file, from, to) in drifts {
         let folder = scratch();
@@ -87,7 +94,10 @@ fn a_drift_between_rust_and_c_does_not_compile() {
         assert!(text.contains(from), "{file} has no {from:?}:\n{text}");
         fs::write(&path, text.replace(from, to)).expect("written");
         let ran = compile_agreement(folder.path());
-        assert_ne!(ran.status, 0, "{from:?} became {to:?} and nobody saw it");
+        let told = ran.stderr.contains("differs between C and Rust")
+            || ran.stderr.contains("static assertion failed")
+            || ran.stderr.contains("conflicting types");
+        assert!(ran.status != 0 && told, "{from:?} became {to:?}, and: {}", ran.stderr);
     }
 }
 
@@ -169,6 +179,24 @@ fn the_layout_is_the_kernels_on_every_kind_of_architecture() {
     let mut cc = bare_c_compiler();
     cc.current_dir(root()).args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]);
     must(cc.args(["-I", "include", "c-tests/header/layout.c"]));
+}
+
+#[test]
+fn a_32_bit_program_with_64_bit_time_is_refused() {
+    // The library's timespec is the kernel's old one there; compiling would misread each timeout.
+    for (target, bits, accepted) in [
+        ("i686-linux-gnu", "64", false),
+        ("i686-linux-gnu", "32", true),
+        ("s390x-linux-gnu", "64", true),
+    ] {
+        let mut clang = Command::new("clang");
+        clang.current_dir(root()).arg(format!("--target={target}")).arg("-nostdlibinc");
+        clang.arg("-isystem").arg(format!("/usr/{target}/include"));
+        clang.args(["-D_FILE_OFFSET_BITS=64", &format!("-D_TIME_BITS={bits}"), "-fsyntax-only"]);
+        let ran = run(clang.args(["-I", "include", "c-tests/header/alone.c"]));
+        assert_eq!(ran.status == 0, accepted, "{target}, {bits}: {}", ran.stderr);
+        assert!(accepted || ran.stderr.contains("_TIME_BITS"), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 /* Every call with a handle that is no context of this process gives what the system call gives, and
    ends nobody: handles that are not mapped, not aligned, the kernel's, destroyed, look-alikes. */
+/* file systems: ext4 */
 #define _GNU_SOURCE
 #include "against_the_kernel.h"
 

@@ -1,5 +1,6 @@
 /* Counts out of range, and in range but huge, give what the system call gives, with and without
    events ready, for each kind of timeout. */
+/* file systems: ext4 */
 #define _GNU_SOURCE
 #include "against_the_kernel.h"
 

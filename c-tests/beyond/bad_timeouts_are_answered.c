@@ -1,5 +1,6 @@
 /* Timeouts that no clock has (1e9 nanoseconds, negative ones), and timeouts at addresses that
    cannot be read, give what the system call gives, with and without an event ready. */
+/* file systems: ext4 */
 #define _GNU_SOURCE
 #include "against_the_kernel.h"
 
