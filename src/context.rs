@@ -354,7 +354,8 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
 fn finish_destroy(place: &Place) {
     if place.doomed.swap(0, Ordering::Relaxed) != 0 {
         let address = place.address.load(Ordering::Relaxed);
-        destroy(ptr::with_exposed_provenance_mut(address));
+        // The reap has its own answer; whatever this one is, errno is the reap's.
+        system::errno_kept(|| destroy(ptr::with_exposed_provenance_mut(address)));
     }
 }
 
