@@ -2,17 +2,9 @@
 //! right, through the kernel otherwise.
 //!
 //! A context is ours where this library's `io_setup` made it, its ring is one we know, and the table
-//! has a place for it. The table is one anonymous mapping, made at the first call and never freed,
-//! and `MADV_WIPEONFORK` empties it in a child, whose kernel knows none of the parent's contexts.
-//! A place belongs to an address, not to a context: when a context is destroyed, the place is marked
-//! dead and keeps the address, so that a late caller, and the next context there, meet the same gate.
-//!
-//! # Strangers
-//! A thread that finds no place for an address goes to the kernel outside any gate. If `io_setup`
-//! made a context at that very address meanwhile, that thread would read its ring beside the reaps
-//! in user space. So it counts itself in [`Table::strangers`] and looks again before it goes;
-//! `io_setup` makes the place first and looks at the count then (both sequentially consistent: one
-//! of the two sees the other), and leaves the ring of a context with strangers to the kernel.
+//! (`table.rs`) has a place for it. The table is one anonymous mapping, made at the first call and
+//! never freed, and `MADV_WIPEONFORK` empties it in a child, whose kernel knows none of the parent's
+//! contexts.
 
 use core::ffi::{c_int, c_long};
 use core::ptr;
@@ -22,56 +14,11 @@ use libc::{EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event};
 use crate::gate::{Entry, Gate};
-use crate::ring::{self, Nest, Reaped};
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence};
+use crate::ring::{self, Reaped};
+use crate::sync::Ordering;
 use crate::system::{ShortSleep, fail, refuses, this_thread};
+use crate::table::{Place, Table};
 use crate::{config, kernel, nested, spin, system};
-
-/// Places in the table; a power of two. A program with more contexts is only slower.
-const PLACES: usize = 1024;
-/// How far from its own place an address may lie.
-const PROBES: usize = 8;
-/// Counters of strangers, by address; a power of two.
-const STRANGERS: usize = 64;
-
-/// One address at which a context is or was. All zero is a free place.
-#[repr(C, align(64))]
-pub(crate) struct Place {
-    /// The context, or 0.
-    address: AtomicUsize,
-    gate: Gate,
-    nest: Nest,
-    /// A signal handler destroyed the context in the middle of a reap, whose end does it.
-    doomed: AtomicU32,
-    /// Threads in `io_destroy` here, twice; 1 more where two were there at a time.
-    destroyers: AtomicU32,
-    waits: spin::Waits,
-}
-
-impl Place {
-    /// Enters the gate for a reap in user space, as [`Gate::enter_user`].
-    pub(crate) fn enter_user(&self, me: usize) -> bool {
-        self.gate.enter_user(me)
-    }
-
-    pub(crate) fn nest(&self) -> &Nest {
-        &self.nest
-    }
-
-    pub(crate) fn waits(&self) -> &spin::Waits {
-        &self.waits
-    }
-
-    /// Whether the context is destroyed as soon as the reap under way ends.
-    pub(crate) fn is_doomed(&self) -> bool {
-        self.doomed.load(Ordering::Relaxed) != 0
-    }
-}
-
-struct Table {
-    places: [Place; PLACES],
-    strangers: [AtomicU32; STRANGERS],
-}
 
 /// The table; NULL before the first call, and [`OFF`] where the library only calls the kernel.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
@@ -184,7 +131,7 @@ pub(crate) unsafe fn get_events(request: Request) -> c_int {
 #[inline(always)]
 pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request) -> Option<c_int> {
     // Looked up before the gate was entered; the place may have gone to another address since.
-    let ours = place.address.load(Ordering::Relaxed) == request.context.addr();
+    let ours = place.is_of(request.context.addr());
     let reaped = if ours {
         // SAFETY: in a gate that is not dead the context at the place's address is mapped, since
         // its destroyer enters the gate first.
@@ -263,7 +210,7 @@ unsafe fn get_events_slowly(place: &Place, request: Request, me: usize) -> c_int
 pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) -> c_int {
     match place.gate.enter_kernel::<ShortSleep>(me, 0) {
         Entry::Kernel => {
-            if place.address.load(Ordering::Relaxed) != request.context.addr() {
+            if !place.is_of(request.context.addr()) {
                 place.gate.leave_kernel(0);
                 // SAFETY: upheld by the caller.
                 return unsafe { get_events_again(request) };
@@ -278,24 +225,6 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
     }
 }
 
-/// Runs `call`, which enters the kernel for a context that has no place, unless it has got one.
-fn as_stranger<T>(context: io_context_t, call: impl FnOnce() -> T) -> Option<T> {
-    let Some(table) = table() else { return Some(call()) };
-    let count = table.stranger_count(context.addr());
-    count.fetch_add(1, Ordering::SeqCst);
-    fence(Ordering::SeqCst);
-    let answer = if find(context.addr()).is_none() { Some(call()) } else { None };
-    // A child of a fork in the meantime finds a zero (MADV_WIPEONFORK), and leaves it.
-    let mut n = count.load(Ordering::Relaxed);
-    while n != 0 {
-        match count.compare_exchange_weak(n, n - 1, Ordering::SeqCst, Ordering::Relaxed) {
-            Ok(_) => break,
-            Err(now) => n = now,
-        }
-    }
-    answer
-}
-
 /// Gives a new context a place in the table, where its ring is one that we know.
 pub(crate) fn register(context: io_context_t) {
     let Some(table) = table() else { return };
@@ -303,16 +232,19 @@ pub(crate) fn register(context: io_context_t) {
     if !unsafe { ring::Mapped::at(context) }.is_known() {
         return;
     }
-    let me = this_thread();
     let address = context.addr();
-    let Some(place) = table.place_for(address, me) else { return };
-    // In state kernel, so nobody reaps yet.
-    fence(Ordering::SeqCst);
-    if table.stranger_count(address).load(Ordering::SeqCst) == 0 {
-        place.gate.revive();
-        place.gate.leave_kernel(0);
-    } else {
-        place.gate.leave_kernel(Gate::DEAD);
+    let place =
+        system::with_signals_blocked(|| table.place_for::<ShortSleep>(address, this_thread()));
+    if let Some(place) = place {
+        table.settle(place, address);
+    }
+}
+
+/// Runs `call`, which enters the kernel for a context that has no place, unless it has got one.
+fn as_stranger<T>(context: io_context_t, call: impl FnOnce() -> T) -> Option<T> {
+    match table() {
+        Some(table) => table.as_stranger(context.addr(), call),
+        None => Some(call()),
     }
 }
 
@@ -326,7 +258,7 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
             }
         };
         match place.gate.enter_kernel::<ShortSleep>(this_thread(), Gate::DEAD) {
-            Entry::Kernel if place.address.load(Ordering::Relaxed) == context.addr() => {
+            Entry::Kernel if place.is_of(context.addr()) => {
                 let others = place.destroyers.fetch_add(2, Ordering::Relaxed);
                 if others >= 2 {
                     place.destroyers.fetch_or(1, Ordering::Relaxed);
@@ -367,9 +299,7 @@ fn find_first(address: usize) -> Option<&'static Place> {
         return None;
     }
     // SAFETY: a table is never freed.
-    let place = unsafe { &(*table).places[Table::first(address)] };
-    // 0 is the address of a free place, and no context.
-    (address != 0 && place.address.load(Ordering::Relaxed) == address).then_some(place)
+    unsafe { &*table }.find_first(address)
 }
 
 /// The place of `address`, if it has one.
@@ -402,52 +332,6 @@ fn make_table() -> *mut Table {
             }
             other
         }
-    }
-}
-
-impl Table {
-    /// Rings are page-aligned, and close to each other in the address space.
-    #[inline]
-    fn first(address: usize) -> usize {
-        (address >> 12 ^ address >> 22) & (PLACES - 1)
-    }
-
-    fn probes(&self, address: usize) -> impl Iterator<Item = &Place> {
-        let first = Table::first(address);
-        (first..first + PROBES).map(|i| &self.places[i & (PLACES - 1)])
-    }
-
-    fn find(&self, address: usize) -> Option<&Place> {
-        self.probes(address).find(|p| p.address.load(Ordering::SeqCst) == address && address != 0)
-    }
-
-    fn stranger_count(&self, address: usize) -> &AtomicU32 {
-        &self.strangers[Table::first(address) & (STRANGERS - 1)]
-    }
-
-    /// A place for `address`, entered in state *kernel*: the one that it has, a free one, or one
-    /// whose context is dead. None where all are taken.
-    fn place_for(&self, address: usize, me: usize) -> Option<&Place> {
-        if let Some(place) = self.find(address) {
-            let entry = place.gate.enter_kernel::<ShortSleep>(me, Gate::DEAD);
-            if entry == Entry::Kernel {
-                if place.address.load(Ordering::Relaxed) == address {
-                    return Some(place);
-                }
-                place.gate.leave_kernel(0);
-            }
-        }
-        // A handler on this thread must not take the gate in between for its own reap's.
-        system::with_signals_blocked(|| {
-            let free = |p: &&Place| p.address.load(Ordering::Relaxed) == 0 && p.gate.take_free(me);
-            let place = self
-                .probes(address)
-                .find(free)
-                .or_else(|| self.probes(address).find(|p| p.gate.take_dead(me)))?;
-            place.address.store(address, Ordering::SeqCst);
-            place.gate.user_to_kernel();
-            Some(place)
-        })
     }
 }
 

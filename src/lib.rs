@@ -9,7 +9,8 @@
 //! | [`capi`] | the exported functions and their symbol versions |
 //! | [`prep`] | the exported, out-of-line forms of the header's inline helpers |
 //! | [`abi`] | the C types, field for field those of the header |
-//! | `context` | which contexts are ours, and the ways of a call through the rooms below |
+//! | `context` | the ways of a call through the rooms below |
+//! | `table` | which contexts are ours: where an address finds its gate |
 //! | `gate` | the exclusion of one context: reaping in user space, or through the kernel |
 //! | `ring` | the view of the `aio_ring`, and the reap: pure |
 //! | `nested` | a call in a signal handler that interrupted a reap |
@@ -56,6 +57,7 @@ mod spin;
 mod sync;
 #[cfg(not(loom))]
 mod system;
+mod table;
 #[cfg(not(loom))]
 mod valgrind;
 

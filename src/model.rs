@@ -16,6 +16,7 @@ use crate::abi::io_event;
 use crate::gate::{Entry, Gate, Pause};
 use crate::ring::{Nest, Reaped, Ring, reap};
 use crate::sync::{AtomicU32, Ordering};
+use crate::table::Table;
 
 /// The ring as kernel and user space share it.
 struct ModelRing {
@@ -145,24 +146,25 @@ impl Model {
 
     /// `io_getevents(ctx, 0, most, ...)` of the library.
     fn get_events(&self, me: usize, most: u32, taken: &mut Vec<u64>) {
-        if self.gate.enter_user(me) || self.broken {
+        self.get_events_at(&self.gate, me, most, taken);
+    }
+
+    /// The same through another gate; whether it took any.
+    fn get_events_at(&self, gate: &Gate, me: usize, most: u32, taken: &mut Vec<u64>) -> bool {
+        let before = taken.len();
+        if gate.enter_user(me) || self.broken {
             let mut events = [io_event::default(); 4];
             // SAFETY: inside the gate (or meant to fail); room for four.
             let reaped = unsafe { reap(&self.ring, &self.nest, 0, most, events.as_mut_ptr()) };
-            self.gate.leave_user();
+            gate.leave_user();
             let Reaped::Taken(n) = reaped else { panic!("{reaped:?}") };
             taken.extend(events[..n as usize].iter().map(|e| e.data));
         } else {
-            self.get_events_in_kernel(me, most, taken);
+            assert_eq!(gate.enter_kernel::<Yield>(me, 0), Entry::Kernel);
+            self.kernel_reads(most, taken);
+            gate.leave_kernel(0);
         }
-    }
-
-    /// A call that goes to the kernel: asleep there, it reads the ring when it comes and when it is
-    /// woken.
-    fn get_events_in_kernel(&self, me: usize, most: u32, taken: &mut Vec<u64>) {
-        assert_eq!(self.gate.enter_kernel::<Yield>(me, 0), Entry::Kernel);
-        self.kernel_reads(most, taken);
-        self.gate.leave_kernel(0);
+        taken.len() > before
     }
 
     /// Everything that is left, taken by the last thread.
@@ -339,4 +341,53 @@ fn a_new_context_at_the_address_is_reaped_when_late_callers_have_left() {
         parts.push(rest);
         exactly_once(&parts, 2);
     });
+}
+
+/// `io_setup` gives a context out at an address that a late caller is just asking the kernel about.
+fn stranger(broken: bool) {
+    check(3, move || {
+        let (model, table) = (Model::new(3, false), Arc::new(Table::new()));
+        let late = {
+            let (model, table) = (Arc::clone(&model), Arc::clone(&table));
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                if broken {
+                    if table.find(ADDRESS).is_none() {
+                        model.kernel_reads(1, &mut taken);
+                    }
+                } else {
+                    let answer = table.as_stranger(ADDRESS, || model.kernel_reads(1, &mut taken));
+                    if answer.is_none() {
+                        let place = table.find(ADDRESS).expect("its place stays");
+                        model.get_events_at(&place.gate, 16, 1, &mut taken);
+                    }
+                }
+                taken
+            })
+        };
+        let place = table.place_for::<Yield>(ADDRESS, ME).expect("a free place");
+        table.settle(place, ADDRESS);
+        assert!(model.complete(0));
+        assert!(model.complete(1));
+        let mut taken = Vec::new();
+        model.get_events_at(&place.gate, ME, 1, &mut taken);
+        let mut parts = std::vec![late.join().expect("a late caller"), taken];
+        let mut rest = Vec::new();
+        while model.get_events_at(&place.gate, ME, 4, &mut rest) {}
+        parts.push(rest);
+        exactly_once(&parts, 2);
+    });
+}
+
+const ADDRESS: usize = 0x1000;
+
+#[test]
+fn a_stranger_at_a_new_contexts_address_takes_no_event_twice() {
+    stranger(false);
+}
+
+#[test]
+#[should_panic]
+fn a_stranger_that_does_not_count_itself_does() {
+    stranger(true);
 }

@@ -11,9 +11,10 @@ use core::ptr;
 
 use libc::{EFAULT, EINTR, EINVAL, sigset_t, timespec};
 
-use crate::context::{Place, Request, unknown};
+use crate::context::{Request, unknown};
 use crate::ring::{self, Reaped};
 use crate::system::{self, errno, errno_kept, fail, refuses};
+use crate::table::Place;
 
 const LOOK_AGAIN_NS: u64 = 1_000_000;
 
@@ -77,7 +78,7 @@ unsafe fn take(place: &Place, request: Request, least: u32) -> Reaped {
         // SAFETY: the interrupted reap is inside the gate, so the ring is mapped.
         let ring = unsafe { ring::Mapped::at(request.context) };
         // SAFETY: room as the caller says, and signals are blocked.
-        unsafe { ring::reap_nested(&ring, place.nest(), least, request.most(), request.events) }
+        unsafe { ring::reap_nested(&ring, &place.nest, least, request.most(), request.events) }
     })
 }
 

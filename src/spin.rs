@@ -11,31 +11,26 @@ use core::ffi::c_int;
 use libc::timespec;
 
 use crate::config;
-use crate::context::{self, Place, Request};
-use crate::sync::{AtomicU32, Ordering, spin_loop};
+use crate::context::{self, Request};
+use crate::sync::{Ordering, spin_loop};
 use crate::system::{duration_ns, now_ns};
-
-/// The average of the last waits on a context, in nanoseconds: each counts for an eighth.
-#[repr(C)]
-pub(crate) struct Waits {
-    average_ns: AtomicU32,
-}
+use crate::table::Place;
 
 /// A wait counts for no more than so many times the time to watch, to be forgotten soon.
 const LONGEST: u32 = 8;
 
-impl Waits {
-    fn were_short(&self, spin_ns: u32) -> bool {
-        self.average_ns.load(Ordering::Relaxed) <= spin_ns
-    }
+/// Whether the last waits on the context were short enough for watching to have paid.
+fn waits_were_short(place: &Place, spin_ns: u32) -> bool {
+    place.average_wait_ns.load(Ordering::Relaxed) <= spin_ns
+}
 
-    /// Threads that wait at a time may overwrite each other's share; it is an estimate.
-    fn note(&self, wait_ns: u64, spin_ns: u32) {
-        let most = u64::from(spin_ns) * u64::from(LONGEST);
-        let average = u64::from(self.average_ns.load(Ordering::Relaxed));
-        let next = average - average / 8 + wait_ns.min(most) / 8;
-        self.average_ns.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
-    }
+/// Counts a wait for an eighth of the average. Threads that wait at a time may overwrite each other's
+/// share; it is an estimate.
+fn note_wait(place: &Place, wait_ns: u64, spin_ns: u32) {
+    let most = u64::from(spin_ns) * u64::from(LONGEST);
+    let average = u64::from(place.average_wait_ns.load(Ordering::Relaxed));
+    let next = average - average / 8 + wait_ns.min(most) / 8;
+    place.average_wait_ns.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
 }
 
 /// A call that found fewer events than it wants, or the gate taken.
@@ -52,12 +47,12 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
     }
     let start = now_ns();
     let mut spent = 0;
-    if place.waits().were_short(spin_ns) {
+    if waits_were_short(place, spin_ns) {
         let watch = limit.min(u64::from(spin_ns));
-        while spent < watch && place.enter_user(me) {
+        while spent < watch && place.gate.enter_user(me) {
             // SAFETY: inside the gate, and plain.
             if let Some(n) = unsafe { context::reap_and_leave(place, request) } {
-                place.waits().note(now_ns() - start, spin_ns);
+                note_wait(place, now_ns() - start, spin_ns);
                 return n;
             }
             spin_loop();
@@ -73,6 +68,6 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
         Request { timeout: if endless { request.timeout } else { &raw const rest }, ..request };
     // SAFETY: upheld by the caller; `rest` outlives the call.
     let answer = unsafe { context::through_kernel(place, rest, me) };
-    place.waits().note(now_ns() - start, spin_ns);
+    note_wait(place, now_ns() - start, spin_ns);
     answer
 }

@@ -11,7 +11,7 @@ pub(crate) use core::{
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence},
 };
 
 /// In the model nothing interrupts a thread on its own stack, so there is nothing to order.
