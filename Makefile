@@ -5,6 +5,8 @@
 #   make check           every test and lint (installs the Debian packages that it needs)
 #   make test            the quick part of check, for the inner loop
 #   make model           the model checker's part of check
+#   make bench           ours and Debian's library side by side (10 minutes, wants root and quiet)
+#   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
 #   make clean
 #
@@ -52,7 +54,7 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock build.rs
 PAGES := $(wildcard man/*.[0-9])
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check model test lint install install-strip uninstall clean FORCE
+.PHONY: all demo check model test bench bench-report lint install install-strip uninstall clean FORCE
 
 all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
 
@@ -142,12 +144,20 @@ model:
 	RUSTFLAGS='--cfg loom' $(CARGO) test --locked --quiet --release --lib \
 	    --target-dir $(BUILD)/loom model
 
+bench: all
+	@scripts/need /usr/include/libaio.h:libaio-dev fio:fio python3:python3 losetup:mount
+	$(CARGO) bench --locked --bench libaio
+	scripts/bench-programs
+
+bench-report:
+	scripts/bench-report
+
 lint:
 	@scripts/need $(LINT_TOOLS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	clang-format --dry-run --Werror $(C_SOURCES)
-	shellcheck scripts/* .ci/run
+	shellcheck scripts/need scripts/demo .ci/run
 	mandoc -T lint $(PAGES)
 
 # ---- install ----------------------------------------------------------------------------------
