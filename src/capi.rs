@@ -80,7 +80,7 @@ pub unsafe extern "C" fn io_getevents(
     timeout: *mut timespec,
 ) -> c_int {
     let sigmask = ptr::null();
-    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask };
+    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask, with_mask: false };
     // SAFETY: upheld by the caller.
     unsafe { context::get_events(request) }
 }
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn io_pgetevents(
     timeout: *mut timespec,
     sigmask: *mut sigset_t,
 ) -> c_int {
-    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask };
+    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask, with_mask: true };
     // SAFETY: upheld by the caller.
     unsafe { context::get_events(request) }
 }

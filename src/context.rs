@@ -10,10 +10,10 @@ use core::ffi::{c_int, c_long};
 use core::ptr;
 use core::sync::atomic::AtomicPtr;
 
-use libc::{EINVAL, sigset_t, timespec};
+use libc::{EFAULT, EINTR, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event};
-use crate::gate::{Entry, Gate};
+use crate::gate::{Entry, Gate, count_down};
 use crate::ring::{self, Reaped};
 use crate::sync::Ordering;
 use crate::system::{ShortSleep, fail, refuses, this_thread};
@@ -35,6 +35,9 @@ pub(crate) struct Request {
     pub(crate) timeout: *const timespec,
     /// NULL where the signal mask stays.
     pub(crate) sigmask: *const sigset_t,
+    /// Whether it is `io_pgetevents`, which after a stop and a SIGCONT goes on waiting where
+    /// `io_getevents` answers EINTR, also without a mask.
+    pub(crate) with_mask: bool,
 }
 
 impl Request {
@@ -43,13 +46,13 @@ impl Request {
     /// # Safety
     /// As `io_getevents`.
     pub(crate) unsafe fn ask_kernel(self) -> c_int {
-        let Request { context, min_nr, nr, events, timeout, sigmask } = self;
+        let Request { context, min_nr, nr, events, timeout, sigmask, with_mask } = self;
         // SAFETY: upheld by the caller.
         unsafe {
-            if sigmask.is_null() {
-                kernel::io_getevents(context, min_nr, nr, events, timeout)
-            } else {
+            if with_mask {
                 kernel::io_pgetevents(context, min_nr, nr, events, timeout, sigmask)
+            } else {
+                kernel::io_getevents(context, min_nr, nr, events, timeout)
             }
         }
     }
@@ -116,7 +119,7 @@ pub(crate) unsafe fn get_events(request: Request) -> c_int {
     };
     if request.is_plain() && place.gate.enter_user(me) {
         // SAFETY: inside the gate; a plain request's pointers are good.
-        if let Some(n) = unsafe { reap_and_leave(place, request) } {
+        if let Some(n) = unsafe { reap_and_leave(place, request, me) } {
             return n;
         }
     }
@@ -129,21 +132,25 @@ pub(crate) unsafe fn get_events(request: Request) -> c_int {
 /// # Safety
 /// The caller has entered `place.gate` for user space; the request is plain.
 #[inline(always)]
-pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request) -> Option<c_int> {
+pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c_int> {
     // Looked up before the gate was entered; the place may have gone to another address since.
     let ours = place.is_of(request.context.addr());
     let reaped = if ours {
         // SAFETY: in a gate that is not dead the context at the place's address is mapped, since
-        // its destroyer enters the gate first.
+        // its destroyer enters the gate first. (A program that unmaps or moves the ring behind the
+        // library's back, or destroys it by system call, must not use the address: README, Limits.)
         let ring = unsafe { ring::Mapped::at(request.context) };
+        let held = || place.gate.is_held_by(me);
         // SAFETY: inside the gate, room as the caller says.
-        unsafe { ring::reap(&ring, &place.nest, request.least(), request.most(), request.events) }
+        unsafe {
+            ring::reap(&ring, &place.nest, request.least(), request.most(), request.events, held)
+        }
     } else {
         Reaped::Strange
     };
     place.gate.leave_user();
     if place.is_doomed() {
-        finish_destroy(place);
+        finish_destroy(place, request.context, ours);
     }
     match reaped {
         Reaped::Taken(n) => Some(n as c_int),
@@ -151,27 +158,19 @@ pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request) -> Option<c
     }
 }
 
-/// [`get_events`], where the table has changed under a call.
+/// [`get_events`] for a context that is not where it is looked for first, or where the table has
+/// changed under a call.
 ///
 /// # Safety
 /// As `io_getevents`.
 #[cold]
-unsafe fn get_events_again(request: Request) -> c_int {
-    // SAFETY: upheld by the caller.
-    unsafe { get_events(request) }
-}
-
-/// Finds the place of an address that is not where it is looked for first, if it has one.
-///
-/// # Safety
-/// As `io_getevents`.
-#[cold]
+#[inline(never)]
 unsafe fn get_events_elsewhere(request: Request, me: usize) -> c_int {
-    let answer = match find(request.context.addr()) {
-        Some(place) => {
+    loop {
+        if let Some(place) = find(request.context.addr()) {
             if request.is_plain() && place.gate.enter_user(me) {
                 // SAFETY: inside the gate; a plain request's pointers are good.
-                if let Some(n) = unsafe { reap_and_leave(place, request) } {
+                if let Some(n) = unsafe { reap_and_leave_out_of_line(place, request, me) } {
                     return n;
                 }
             }
@@ -179,14 +178,25 @@ unsafe fn get_events_elsewhere(request: Request, me: usize) -> c_int {
             return unsafe { get_events_slowly(place, request, me) };
         }
         // SAFETY: upheld by the caller.
-        None => as_stranger(request.context, || unsafe { request.ask_kernel() }),
-    };
-    match answer {
-        Some(answer) => answer,
+        if let Some(answer) = as_stranger(request.context, || unsafe { request.ask_kernel() }) {
+            return answer;
+        }
         // It got a place in the meantime.
-        // SAFETY: upheld by the caller.
-        None => unsafe { get_events_again(request) },
     }
+}
+
+/// [`reap_and_leave`], where its size counts for more than its speed.
+///
+/// # Safety
+/// As [`reap_and_leave`].
+#[inline(never)]
+pub(crate) unsafe fn reap_and_leave_out_of_line(
+    place: &Place,
+    request: Request,
+    me: usize,
+) -> Option<c_int> {
+    // SAFETY: upheld by the caller.
+    unsafe { reap_and_leave(place, request, me) }
 }
 
 /// The way through the kernel, and what user space can do before: watching the ring.
@@ -208,12 +218,12 @@ unsafe fn get_events_slowly(place: &Place, request: Request, me: usize) -> c_int
 /// # Safety
 /// As `io_getevents`.
 pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) -> c_int {
-    match place.gate.enter_kernel::<ShortSleep>(me, 0) {
+    match place.gate.enter_kernel::<ShortSleep>(me) {
         Entry::Kernel => {
             if !place.is_of(request.context.addr()) {
                 place.gate.leave_kernel(0);
                 // SAFETY: upheld by the caller.
-                return unsafe { get_events_again(request) };
+                return unsafe { get_events_elsewhere(request, me) };
             }
             // SAFETY: upheld by the caller.
             let answer = unsafe { request.ask_kernel() };
@@ -222,6 +232,8 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
         }
         // SAFETY: upheld by the caller.
         Entry::Nested => unsafe { nested::get_events(place, request) },
+        // Waiting could be for ever. Nothing is taken: later calls find it.
+        Entry::Crossed => crossed(request),
     }
 }
 
@@ -257,8 +269,9 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
                 None => continue,
             }
         };
-        match place.gate.enter_kernel::<ShortSleep>(this_thread(), Gate::DEAD) {
+        match place.gate.enter_kernel::<ShortSleep>(this_thread()) {
             Entry::Kernel if place.is_of(context.addr()) => {
+                place.gate.mark_dead();
                 let others = place.destroyers.fetch_add(2, Ordering::Relaxed);
                 if others >= 2 {
                     place.destroyers.fetch_or(1, Ordering::Relaxed);
@@ -267,14 +280,18 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
                 // The kernel may have given the address out again already, and `io_setup` its place
                 // a new life: leave that alone, unless two destroyed at a time and the later one
                 // may have hit the new context.
-                let doubled = place.destroyers.fetch_sub(2, Ordering::Relaxed) & 1 != 0;
+                let were = count_down(&place.destroyers, 2);
+                let doubled = were & 1 != 0;
+                if were == 3 {
+                    place.destroyers.fetch_and(!1, Ordering::Relaxed); // the last of them
+                }
                 place.gate.leave_kernel(if doubled && answer == 0 { Gate::DEAD } else { 0 });
                 return answer;
             }
             Entry::Kernel => place.gate.leave_kernel(0),
-            // In a signal handler that interrupted this thread's reap: that reap still reads the
-            // ring. Its end destroys the context, before anybody else can come in.
-            Entry::Nested => {
+            // In a signal handler that interrupted a reap, which still reads the ring: its end
+            // destroys the context, a moment later than this answer says.
+            Entry::Nested | Entry::Crossed => {
                 place.doomed.store(1, Ordering::Relaxed);
                 return 0;
             }
@@ -283,12 +300,29 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
 }
 
 #[cold]
-fn finish_destroy(place: &Place) {
-    if place.doomed.swap(0, Ordering::Relaxed) != 0 {
-        let address = place.address.load(Ordering::Relaxed);
+fn finish_destroy(place: &Place, context: io_context_t, ours: bool) {
+    if ours && place.doomed.swap(0, Ordering::Relaxed) != 0 {
         // The reap has its own answer; whatever this one is, errno is the reap's.
-        system::errno_kept(|| destroy(ptr::with_exposed_provenance_mut(address)));
+        system::errno_kept(|| destroy(context));
     }
+}
+
+/// Whether a thread is reaping in user space, on any context.
+pub(crate) fn is_reaping(thread: usize) -> bool {
+    table().is_some_and(|table| table.is_reaping(thread))
+}
+
+/// The answer where two signal handlers want what each other's thread holds: as if nothing were there
+/// yet, or a signal had come.
+fn crossed(request: Request) -> c_int {
+    if !request.timeout.is_null() && refuses(request.timeout) {
+        return fail(EFAULT);
+    }
+    if !(0 <= request.min_nr && request.min_nr <= request.nr) {
+        return fail(EINVAL);
+    }
+    // SAFETY: the timeout is good, as far as can be told.
+    if unsafe { request.least() } == 0 { 0 } else { fail(EINTR) }
 }
 
 /// The place of `address` where it is the first that is looked at.

@@ -54,12 +54,17 @@ pub(crate) enum Entry {
     Kernel,
     /// Not in: this thread's own reap holds the gate, below this signal handler.
     Nested,
+    /// Not in: another thread's reap holds the gate, and this thread, in a signal handler, has
+    /// interrupted a reap of its own on another context, for which that thread may be waiting.
+    Crossed,
 }
 
 /// What a waiter does between two looks: nothing at first, then a short sleep.
 pub(crate) trait Pause {
     /// Sleeps for some tens of microseconds.
     fn sleep();
+    /// Whether this thread holds the gate of some context, so that it must not wait for another.
+    fn holds_a_gate(me: usize) -> bool;
 }
 
 fn in_kernel(word: usize) -> bool {
@@ -69,6 +74,20 @@ fn in_kernel(word: usize) -> bool {
 /// Whether a thread reaps in user space.
 fn reaping(word: usize) -> bool {
     !in_kernel(word) && word & !DEAD != FREE
+}
+
+/// Takes `by` off a count. A child of a fork in the meantime finds a zero (MADV_WIPEONFORK), and leaves
+/// it. Returns what it was.
+pub(crate) fn count_down(count: &AtomicU32, by: u32) -> u32 {
+    let mut n = count.load(Ordering::Relaxed);
+    while n >= by {
+        // Release: for the strangers of `table.rs`, whose reads of the ring come before.
+        match count.compare_exchange_weak(n, n - by, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return n,
+            Err(now) => n = now,
+        }
+    }
+    0
 }
 
 impl Gate {
@@ -112,10 +131,19 @@ impl Gate {
         self.word.store(FREE, Ordering::Release);
     }
 
-    /// Comes in on the way to the kernel; waits for a reap in user space to end. `mark` is 0, or
-    /// [`Gate::DEAD`] for who is about to destroy the context.
+    /// Whether somebody waits for the reap under way to end, and has spun in vain.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.demand.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether that thread is in state *user* here.
+    pub(crate) fn is_held_by(&self, thread: usize) -> bool {
+        self.word.load(Ordering::Relaxed) == thread
+    }
+
+    /// Comes in on the way to the kernel; waits for a reap in user space to end.
     #[cold]
-    pub(crate) fn enter_kernel<P: Pause>(&self, me: usize, mark: usize) -> Entry {
+    pub(crate) fn enter_kernel<P: Pause>(&self, me: usize) -> Entry {
         let mut looks = 0;
         let entry = loop {
             let word = self.word.load(Ordering::Relaxed);
@@ -128,13 +156,16 @@ impl Gate {
                     spin_loop();
                 } else {
                     if looks == SPINS {
+                        if P::holds_a_gate(me) {
+                            return Entry::Crossed;
+                        }
                         self.demand.fetch_add(1, Ordering::Relaxed);
                     }
                     P::sleep();
                 }
                 continue;
             }
-            let inside = (word | KERNEL | mark) + ONE;
+            let inside = (word | KERNEL) + ONE;
             let taken =
                 self.word.compare_exchange(word, inside, Ordering::Acquire, Ordering::Relaxed);
             if taken.is_ok() {
@@ -142,12 +173,17 @@ impl Gate {
             }
         };
         if looks >= SPINS {
-            self.demand.fetch_sub(1, Ordering::Relaxed);
+            count_down(&self.demand, 1);
         }
         entry
     }
 
-    /// Comes back from the kernel. `mark` as for [`Gate::enter_kernel`], where the context is gone.
+    /// Marks the context as dead. The caller is in state *kernel*, so nobody reaps already.
+    pub(crate) fn mark_dead(&self) {
+        self.word.fetch_or(DEAD, Ordering::Relaxed);
+    }
+
+    /// Comes back from the kernel. `mark` is 0, or [`Gate::DEAD`] where the context is gone.
     #[cold]
     pub(crate) fn leave_kernel(&self, mark: usize) {
         let mut word = self.word.load(Ordering::Relaxed);

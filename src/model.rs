@@ -80,6 +80,10 @@ struct Model {
 struct Yield;
 
 impl Pause for Yield {
+    fn holds_a_gate(_: usize) -> bool {
+        false
+    }
+
     fn sleep() {
         thread::yield_now();
     }
@@ -155,12 +159,13 @@ impl Model {
         if gate.enter_user(me) || self.broken {
             let mut events = [io_event::default(); 4];
             // SAFETY: inside the gate (or meant to fail); room for four.
-            let reaped = unsafe { reap(&self.ring, &self.nest, 0, most, events.as_mut_ptr()) };
+            let reaped =
+                unsafe { reap(&self.ring, &self.nest, 0, most, events.as_mut_ptr(), || true) };
             gate.leave_user();
             let Reaped::Taken(n) = reaped else { panic!("{reaped:?}") };
             taken.extend(events[..n as usize].iter().map(|e| e.data));
         } else {
-            assert_eq!(gate.enter_kernel::<Yield>(me, 0), Entry::Kernel);
+            assert_eq!(gate.enter_kernel::<Yield>(me), Entry::Kernel);
             self.kernel_reads(most, taken);
             gate.leave_kernel(0);
         }
@@ -240,7 +245,7 @@ fn a_reaper_beside_the_kernels_reader_takes_each_event_once() {
             thread::spawn(move || {
                 let mut taken = Vec::new();
                 // One stay in the kernel, two looks at the ring: asleep in between.
-                assert_eq!(model.gate.enter_kernel::<Yield>(16, 0), Entry::Kernel);
+                assert_eq!(model.gate.enter_kernel::<Yield>(16), Entry::Kernel);
                 model.kernel_reads(1, &mut taken);
                 model.kernel_reads(1, &mut taken);
                 model.gate.leave_kernel(0);
@@ -288,7 +293,7 @@ fn a_full_ring_that_wraps_loses_nothing() {
     });
 }
 
-/// `io_destroy` beside a reap and a sleeper: the ring goes when nobody in user space reads it.
+/// `io_destroy` beside a reap: the ring goes when nobody in user space reads it.
 #[test]
 fn a_ring_is_unmapped_when_no_reap_is_under_way() {
     check(3, || {
@@ -297,7 +302,8 @@ fn a_ring_is_unmapped_when_no_reap_is_under_way() {
         let destroyer = {
             let model = Arc::clone(&model);
             thread::spawn(move || {
-                assert_eq!(model.gate.enter_kernel::<Yield>(16, Gate::DEAD), Entry::Kernel);
+                assert_eq!(model.gate.enter_kernel::<Yield>(16), Entry::Kernel);
+                model.gate.mark_dead();
                 *model.dead.lock().expect("not poisoned") = true;
                 // SAFETY: loom checks that nobody reads at the same time.
                 model.ring.mapped.with_mut(|m| unsafe { *m = false });
@@ -318,7 +324,8 @@ fn a_ring_is_unmapped_when_no_reap_is_under_way() {
 fn a_new_context_at_the_address_is_reaped_when_late_callers_have_left() {
     check(3, || {
         let model = Model::new(3, false);
-        assert_eq!(model.gate.enter_kernel::<Yield>(ME, Gate::DEAD), Entry::Kernel);
+        assert_eq!(model.gate.enter_kernel::<Yield>(ME), Entry::Kernel);
+        model.gate.mark_dead();
         model.gate.leave_kernel(0);
         let late = {
             let model = Arc::clone(&model);
@@ -328,7 +335,8 @@ fn a_new_context_at_the_address_is_reaped_when_late_callers_have_left() {
                 taken
             })
         };
-        assert_eq!(model.gate.enter_kernel::<Yield>(ME, Gate::DEAD), Entry::Kernel);
+        assert_eq!(model.gate.enter_kernel::<Yield>(ME), Entry::Kernel);
+        model.gate.mark_dead();
         model.gate.revive();
         model.gate.leave_kernel(0);
         assert!(model.complete(0));

@@ -7,13 +7,12 @@
 //! counts here is that nothing hangs, and no event is lost or doubled.
 
 use core::ffi::c_int;
-use core::ptr;
 
-use libc::{EFAULT, EINTR, EINVAL, sigset_t, timespec};
+use libc::{EFAULT, EINTR, EINVAL};
 
 use crate::context::{Request, unknown};
 use crate::ring::{self, Reaped};
-use crate::system::{self, errno, errno_kept, fail, refuses};
+use crate::system::{self, fail, refuses, sleep_under};
 use crate::table::Place;
 
 const LOOK_AGAIN_NS: u64 = 1_000_000;
@@ -48,7 +47,16 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request) -> c_int {
             least = 0;
             continue;
         }
-        match sleep(left.min(LOOK_AGAIN_NS), request.sigmask) {
+        // Others wait for the interrupted reap, which ends only after this handler returned; one of
+        // them may be who brings about what it waits for.
+        if place.gate.is_wanted() {
+            // SAFETY: upheld by the caller.
+            return match unsafe { take(place, request, 0) } {
+                Reaped::Taken(n) if n > 0 => n as c_int,
+                _ => fail(EINTR),
+            };
+        }
+        match sleep_under(left.min(LOOK_AGAIN_NS), request.sigmask) {
             0 => {}
             EINTR => {
                 // SAFETY: upheld by the caller.
@@ -65,7 +73,7 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request) -> c_int {
 /// Whether a signal came that only the request's mask lets through: the kernel looks for one
 /// at the end of each call that has nothing to give.
 fn interrupted(request: Request) -> bool {
-    !request.sigmask.is_null() && sleep(0, request.sigmask) == EINTR
+    !request.sigmask.is_null() && sleep_under(0, request.sigmask) == EINTR
 }
 
 /// # Safety
@@ -79,17 +87,5 @@ unsafe fn take(place: &Place, request: Request, least: u32) -> Reaped {
         let ring = unsafe { ring::Mapped::at(request.context) };
         // SAFETY: room as the caller says, and signals are blocked.
         unsafe { ring::reap_nested(&ring, &place.nest, least, request.most(), request.events) }
-    })
-}
-
-/// Sleeps under the mask; 0 or an error number.
-fn sleep(ns: u64, mask: *const sigset_t) -> c_int {
-    let time = timespec { tv_sec: 0, tv_nsec: ns as _ };
-    errno_kept(|| {
-        // SAFETY: no descriptor; the kernel checks the mask.
-        match unsafe { libc::ppoll(ptr::null_mut(), 0, &raw const time, mask) } {
-            0 => 0,
-            _ => errno(),
-        }
     })
 }

@@ -79,7 +79,7 @@ pub(crate) enum Reaped {
     Forked,
 }
 
-/// How many events there are to take, and no more than `most`.
+/// How many events there are to take.
 fn available(nr: u32, head: u32, tail: u32) -> u32 {
     if head <= tail { tail - head } else { nr - head + tail }
 }
@@ -105,7 +105,8 @@ fn after(nr: u32, index: u32, n: u32) -> u32 {
     if sum >= nr { sum - nr } else { sum }
 }
 
-/// Takes up to `most` events into `to` where there are at least `least`, else none.
+/// Takes up to `most` events into `to` where there are at least `least`, else none. `held` says
+/// whether the caller is still inside the gate, as it is but in a child of a fork.
 ///
 /// # Safety
 /// The caller is inside the gate of this ring, and `to` has room for `most` events.
@@ -116,6 +117,7 @@ pub(crate) unsafe fn reap(
     least: u32,
     most: u32,
     to: *mut io_event,
+    held: impl Fn() -> bool,
 ) -> Reaped {
     let nr = ring.nr();
     let n = loop {
@@ -151,8 +153,11 @@ pub(crate) unsafe fn reap(
     loop {
         compiler_fence(Ordering::SeqCst);
         let end = nest.end.load(Ordering::Relaxed);
-        if nest.stage.load(Ordering::Relaxed) != COPYING {
-            return Reaped::Forked; // wiped (MADV_WIPEONFORK): not our ring to move
+        compiler_fence(Ordering::SeqCst);
+        // Where a handler has forked, and this is the child, the gate is wiped, and the ring its
+        // parent's. (A fork between this look and the store still gets through: README, Limits.)
+        if !held() {
+            return Reaped::Forked;
         }
         ring.publish(end);
         compiler_fence(Ordering::SeqCst);
@@ -164,7 +169,8 @@ pub(crate) unsafe fn reap(
         nest.stage.store(COPYING, Ordering::Relaxed);
     }
     nest.stage.store(OPEN, Ordering::Relaxed);
-    Reaped::Taken(n)
+    compiler_fence(Ordering::SeqCst);
+    if held() { Reaped::Taken(n) } else { Reaped::Forked }
 }
 
 /// [`reap`] for a signal handler on the thread that is inside the gate already.

@@ -115,13 +115,13 @@ fn interrupted(
     at_each_step(hook, || {
         let mut events = [io_event::default(); 8];
         // SAFETY: as above.
-        let reaped = unsafe { reap(&*ring, &nest, 0, most, events.as_mut_ptr()) };
+        let reaped = unsafe { reap(&*ring, &nest, 0, most, events.as_mut_ptr(), || true) };
         note(&taken, &events, &reaped);
     });
     loop {
         let mut events = [io_event::default(); 8];
         // SAFETY: as above.
-        let reaped = unsafe { reap(&*ring, &nest, 0, 8, events.as_mut_ptr()) };
+        let reaped = unsafe { reap(&*ring, &nest, 0, 8, events.as_mut_ptr(), || true) };
         note(&taken, &events, &reaped);
         if reaped == Reaped::Taken(0) {
             break;
@@ -174,7 +174,7 @@ fn a_single_reaper_gets_events_in_order_across_the_wrap() {
         (0..round % 4 + 1).for_each(|_| ring.complete());
         let mut events = [io_event::default(); 8];
         // SAFETY: as above.
-        let reaped = unsafe { reap(&ring, &nest, 0, round % 3 + 1, events.as_mut_ptr()) };
+        let reaped = unsafe { reap(&ring, &nest, 0, round % 3 + 1, events.as_mut_ptr(), || true) };
         let Reaped::Taken(n) = reaped else { unreachable!("{reaped:?}") };
         for event in &events[..n as usize] {
             assert_eq!(event.data, next);
@@ -191,11 +191,11 @@ fn fewer_than_asked_for_are_left_alone() {
     ring.complete();
     let mut events = [io_event::default(); 2];
     // SAFETY: as above.
-    assert_eq!(unsafe { reap(&ring, &nest, 2, 2, events.as_mut_ptr()) }, Reaped::Fewer);
+    assert_eq!(unsafe { reap(&ring, &nest, 2, 2, events.as_mut_ptr(), || true) }, Reaped::Fewer);
     assert_eq!(ring.head.get(), 3);
     ring.complete();
     // SAFETY: as above.
-    assert_eq!(unsafe { reap(&ring, &nest, 2, 2, events.as_mut_ptr()) }, Reaped::Taken(2));
+    assert_eq!(unsafe { reap(&ring, &nest, 2, 2, events.as_mut_ptr(), || true) }, Reaped::Taken(2));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn indices_outside_the_ring_are_left_to_the_kernel() {
         ring.head.set(head);
         ring.tail.set(tail);
         // SAFETY: as above.
-        let reaped = unsafe { reap(&ring, &Nest::new(), 0, 2, events.as_mut_ptr()) };
+        let reaped = unsafe { reap(&ring, &Nest::new(), 0, 2, events.as_mut_ptr(), || true) };
         assert_eq!(reaped, Reaped::Strange);
         assert_eq!(ring.head.get(), head);
     }

@@ -51,7 +51,7 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
         let watch = limit.min(u64::from(spin_ns));
         while spent < watch && place.gate.enter_user(me) {
             // SAFETY: inside the gate, and plain.
-            if let Some(n) = unsafe { context::reap_and_leave(place, request) } {
+            if let Some(n) = unsafe { context::reap_and_leave_out_of_line(place, request, me) } {
                 note_wait(place, now_ns() - start, spin_ns);
                 return n;
             }
@@ -68,6 +68,8 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
         Request { timeout: if endless { request.timeout } else { &raw const rest }, ..request };
     // SAFETY: upheld by the caller; `rest` outlives the call.
     let answer = unsafe { context::through_kernel(place, rest, me) };
-    note_wait(place, now_ns() - start, spin_ns);
+    // A wait that brought nothing is none that watching could have shortened.
+    let wait_ns = if answer > 0 { now_ns() - start } else { u64::MAX };
+    note_wait(place, wait_ns, spin_ns);
     answer
 }

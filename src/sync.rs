@@ -94,6 +94,11 @@ mod stepped {
             self.0.fetch_or(value, order)
         }
 
+        pub(crate) fn fetch_and(&self, value: u32, order: Ordering) -> u32 {
+            step();
+            self.0.fetch_and(value, order)
+        }
+
         pub(crate) fn compare_exchange_weak(
             &self,
             old: u32,

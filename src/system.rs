@@ -1,10 +1,11 @@
 //! What the library needs of the system beside the AIO calls: who and when it is, a sleep, signals,
-//! memory, stderr. Nothing here changes `errno` but [`fail`].
+//! memory, stderr. Nothing here changes `errno` but [`fail`], and nothing is a cancellation point:
+//! what the C library makes one of is called by number.
 
 use core::ffi::{c_int, c_long, c_void};
 use core::ptr;
 
-use libc::timespec;
+use libc::{sigset_t, timespec};
 
 use crate::gate::Pause;
 
@@ -72,6 +73,20 @@ pub(crate) fn refuses<T>(pointer: *const T) -> bool {
     address < 4096 || address & KERNEL_HALF != 0
 }
 
+/// Sleeps for `ns` nanoseconds, less than a second, under a signal mask; 0 or an error number.
+pub(crate) fn sleep_under(ns: u64, mask: *const sigset_t) -> c_int {
+    let mut time = timespec { tv_sec: 0, tv_nsec: ns as _ };
+    errno_kept(|| {
+        // SAFETY: no descriptor; the kernel checks the mask, and may write the time that is left.
+        let answer = unsafe {
+            let none: *mut libc::pollfd = ptr::null_mut();
+            let size = crate::kernel::SIGSET_SIZE;
+            libc::syscall(libc::SYS_ppoll, none, 0 as c_long, &raw mut time, mask, size)
+        };
+        if answer == 0 { 0 } else { errno() }
+    })
+}
+
 /// Whether a pointer can be written through. The kernel tells: `getcpu(2)` stores two numbers where it
 /// is told to, or answers EFAULT. What was there may be overwritten either way.
 pub(crate) fn is_writable<T>(pointer: *mut *mut T) -> bool {
@@ -113,10 +128,17 @@ pub(crate) unsafe fn duration_ns(timeout: *const timespec) -> u64 {
 pub(crate) struct ShortSleep;
 
 impl Pause for ShortSleep {
+    fn holds_a_gate(me: usize) -> bool {
+        crate::context::is_reaping(me)
+    }
+
     fn sleep() {
         let time = timespec { tv_sec: 0, tv_nsec: 50_000 };
         // SAFETY: a valid time, and no remainder wanted.
-        errno_kept(|| unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) });
+        errno_kept(|| unsafe {
+            let rest: *mut timespec = ptr::null_mut();
+            libc::syscall(libc::SYS_nanosleep, &raw const time, rest)
+        });
     }
 }
 
@@ -176,7 +198,8 @@ pub(crate) fn write_stderr(parts: &[&[u8]]) {
     for &byte in parts.iter().copied().flatten() {
         // The last byte stays for the line's end, however long a value is.
         if let Some(place) = line[..255].get_mut(length) {
-            *place = byte;
+            // One line, whatever the value has in it.
+            *place = if byte < b' ' { b'?' } else { byte };
             length += 1;
         }
     }
@@ -184,5 +207,5 @@ pub(crate) fn write_stderr(parts: &[&[u8]]) {
         *end = b'\n';
     }
     // SAFETY: the bytes are ours; a closed stderr is the user's choice.
-    errno_kept(|| unsafe { libc::write(2, line.as_ptr().cast(), length) });
+    errno_kept(|| unsafe { libc::syscall(libc::SYS_write, 2 as c_long, line.as_ptr(), length) });
 }

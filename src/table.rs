@@ -12,7 +12,7 @@
 //! with strangers to the kernel. A sequentially consistent fence between the two steps on either
 //! side has one of the two see the other.
 
-use crate::gate::{Entry, Gate, Pause};
+use crate::gate::{Entry, Gate, Pause, count_down};
 use crate::ring::Nest;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence};
 
@@ -84,6 +84,11 @@ impl Table {
         (first..first + PROBES).map(|i| &self.places[i & (PLACES - 1)])
     }
 
+    /// Whether a thread is reaping in user space, on any context.
+    pub(crate) fn is_reaping(&self, thread: usize) -> bool {
+        self.places.iter().any(|p| p.gate.is_held_by(thread))
+    }
+
     fn strangers_of(&self, address: usize) -> &AtomicU32 {
         &self.strangers[Table::first(address) & (STRANGERS - 1)]
     }
@@ -94,15 +99,8 @@ impl Table {
         count.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst); // pairs with the one in `settle`
         let answer = if self.find(address).is_none() { Some(call()) } else { None };
-        // A child of a fork in the meantime finds a zero (MADV_WIPEONFORK), and leaves it.
-        let mut n = count.load(Ordering::Relaxed);
-        while n != 0 {
-            // Release: what the call read of the ring is read before `settle` sees the count.
-            match count.compare_exchange_weak(n, n - 1, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(now) => n = now,
-            }
-        }
+        // Release: what the call read of the ring is read before `settle` sees the count.
+        count_down(count, 1);
         answer
     }
 
@@ -113,9 +111,10 @@ impl Table {
     /// moment in state *user*, for that of a reap of its own.
     pub(crate) fn place_for<P: Pause>(&self, address: usize, me: usize) -> Option<&Place> {
         if let Some(place) = self.find(address) {
-            let entry = place.gate.enter_kernel::<P>(me, Gate::DEAD);
+            let entry = place.gate.enter_kernel::<P>(me);
             if entry == Entry::Kernel {
                 if place.is_of(address) {
+                    place.gate.mark_dead();
                     return Some(place);
                 }
                 place.gate.leave_kernel(0);
