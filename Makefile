@@ -5,6 +5,8 @@
 #   make check           every test and lint (installs the Debian packages that it needs)
 #   make test            the quick part of check, for the inner loop
 #   make model           the model checker's part of check
+#   make conformance     others' programs and tests on this library (a part of check)
+#   make conformance-X   one part of it: abi fuzz harness faults portability programs sanitizers
 #   make bench           ours and Debian's library side by side (10 minutes, wants root and quiet)
 #   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
@@ -54,7 +56,8 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock build.rs
 PAGES := $(wildcard man/*.[0-9])
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check model test bench bench-report lint install install-strip uninstall clean FORCE
+.PHONY: all demo check model conformance test bench bench-report lint install install-strip \
+    uninstall clean FORCE
 
 all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
 
@@ -123,9 +126,10 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
     /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
     /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross
 PROGRAMS := fio:fio qemu-img:qemu-utils
-LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc
+LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
 QUICK := --test artefacts --test c_tests --test example --test header --test install --test python --test ring
+PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch]))
 
 test: all
@@ -144,6 +148,29 @@ model:
 	RUSTFLAGS='--cfg loom' $(CARGO) test --locked --quiet --release --lib \
 	    --target-dir $(BUILD)/loom model
 
+# ---- conformance ------------------------------------------------------------------------------
+
+# What each part runs beside TEST_TOOLS. A part is a file conformance/test_NAME.py, but for fuzz.
+PYTEST := pytest-3:python3-pytest
+PYTHON_PARTS := abi faults harness portability programs sanitizers
+NEED_abi :=
+NEED_faults :=
+NEED_fuzz :=
+NEED_harness :=
+NEED_portability :=
+NEED_programs :=
+NEED_sanitizers :=
+
+conformance: all
+	@scripts/need $(TEST_TOOLS) $(PYTEST) $(foreach part,$(PYTHON_PARTS),$(NEED_$(part)))
+	pytest-3 conformance
+
+$(PYTHON_PARTS:%=conformance-%): conformance-%: all
+	@scripts/need $(TEST_TOOLS) $(PYTEST) $(NEED_$*)
+	pytest-3 conformance/test_$*.py
+
+# ---- benchmarks -------------------------------------------------------------------------------
+
 bench: all
 	@scripts/need /usr/include/libaio.h:libaio-dev fio:fio python3:python3 losetup:mount
 	$(CARGO) bench --locked --bench libaio
@@ -159,6 +186,8 @@ lint:
 	clang-format --dry-run --Werror $(C_SOURCES)
 	shellcheck scripts/need scripts/demo .ci/run
 	mandoc -T lint $(PAGES)
+	black --quiet --check $(PYTHON_SOURCES)
+	flake8 $(PYTHON_SOURCES)
 
 # ---- install ----------------------------------------------------------------------------------
 

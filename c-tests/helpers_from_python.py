@@ -23,9 +23,7 @@ class Event(ctypes.Structure):
     ]
 
 
-CALLBACK = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_long
-)
+CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_long)
 
 
 class Aio:
@@ -67,9 +65,7 @@ def main():
 
     fd = os.open(sys.argv[2], os.O_RDWR)
     text = ctypes.create_string_buffer(64)
-    lib.io_prep_pread(
-        aio.request, fd, text, ctypes.c_size_t(64), ctypes.c_longlong(0)
-    )
+    lib.io_prep_pread(aio.request, fd, text, ctypes.c_size_t(64), ctypes.c_longlong(0))
     aio.submit()
     assert aio.result() == len(text.value)
     print(text.value.decode())

@@ -1,0 +1,139 @@
+"""What the parts of the conformance run share: the two libraries, places to work in, the matrix.
+
+Run it with `make conformance`; one part with `make conformance-NAME`, where NAME is that of a
+`test_NAME.py` here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+BUILD = PROJECT / "build"
+# Sources, results and everything else that a run makes and none commits.
+WORK = BUILD / "conformance"
+# Engines that each part runs under: the values of LIBAIO_ENGINE.
+ENGINES = ["kernel"]
+
+
+def run(*command: str | Path, check: bool = True, timeout: float = 300, **options):
+    """Runs a command to its end; its output is text, and is shown where it fails."""
+    words = [str(word) for word in command]
+    ran = subprocess.run(words, text=True, capture_output=True, timeout=timeout, **options)
+    if check and ran.returncode != 0:
+        raise AssertionError(
+            f"{' '.join(words)}\nexit status {ran.returncode}\n{ran.stdout}{ran.stderr}"
+        )
+    return ran
+
+
+def original_library() -> Path:
+    """Debian's libaio.so.1, the one that the linker finds without being told where."""
+    found = run("cc", "-print-file-name=libaio.so.1").stdout.strip()
+    return Path(found).resolve(strict=True)
+
+
+def environment(engine: str = "kernel", **more: str) -> dict[str, str]:
+    """The environment in which a program meets our library before Debian's."""
+    ours = dict(os.environ, LD_LIBRARY_PATH=str(BUILD), **more)
+    if engine != "kernel":
+        ours["LIBAIO_ENGINE"] = engine
+    return ours
+
+
+def maps_ours(pid: int) -> bool:
+    """Whether the process has our library mapped, and no other libaio."""
+    with open(f"/proc/{pid}/maps") as maps:
+        files = {line.split()[-1] for line in maps if "libaio" in line}
+    return bool(files) and all(Path(file).parent == BUILD for file in files)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aio_to_ourselves():
+    """Shares fs.aio-max-nr with other tests but not with those that use it up (tests/common)."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open("/proc/sys/fs/aio-max-nr") as limit:
+        fcntl.flock(limit, fcntl.LOCK_SH)
+        yield
+
+
+@pytest.fixture
+def folder():
+    """An empty folder on the disk that the project lies on."""
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def loop_device(file: Path):
+    """A loop device over a file; given back by its own name."""
+    device = run("losetup", "--find", "--show", file).stdout.strip()
+    try:
+        yield Path(device)
+    finally:
+        run("losetup", "--detach", device)
+
+
+@contextlib.contextmanager
+def mounted(device: Path | str, at: Path, *options: str):
+    """A file system mounted at a folder, which is made."""
+    at.mkdir(exist_ok=True)
+    run("mount", *options, device, at)
+    try:
+        yield at
+    finally:
+        run("umount", at)
+
+
+def imports_of(binary: Path | str) -> list[str]:
+    """The libaio functions that a program imports."""
+    table = run("readelf", "--wide", "--dyn-syms", binary).stdout
+    names = (line.split()[-1] for line in table.splitlines() if " UND " in line)
+    return sorted({name.split("@")[0] for name in names if "@LIBAIO_" in name})
+
+
+def package_version(package: str) -> str:
+    return run("dpkg-query", "-W", "-f", "${Version}", package).stdout
+
+
+class Matrix:
+    """What was run and what came out, a row each, for docs/compatibility.md.
+
+    A row is written when its test has passed, so the document can only say what was seen.
+    """
+
+    folder = WORK / "matrix"
+
+    def row(
+        self, program: str, version: str, imports: list[str], what: str, result: str, part: str
+    ):
+        """`what` was run of `program`, with that result; `make conformance-<part>` repeats it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = "".join(c if c.isalnum() else "-" for c in f"{program} {what}".lower())
+        row = dict(
+            program=program,
+            version=version,
+            imports=imports,
+            what=what,
+            result=result,
+            command=f"make conformance-{part}",
+        )
+        (self.folder / f"{name}.json").write_text(json.dumps(row, indent=1) + "\n")
+
+
+@pytest.fixture(scope="session")
+def matrix() -> Matrix:
+    return Matrix()
