@@ -79,10 +79,8 @@ pub unsafe extern "C" fn io_getevents(
     events: *mut io_event,
     timeout: *mut timespec,
 ) -> c_int {
-    let sigmask = ptr::null();
-    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask, with_mask: false };
     // SAFETY: upheld by the caller.
-    unsafe { context::get_events(request) }
+    unsafe { context::get_events(ctx, min_nr, nr, events, timeout) }
 }
 
 /// [`io_getevents`] with the signal mask replaced by `*sigmask` (NULL: not) while it waits.
@@ -100,7 +98,7 @@ pub unsafe extern "C" fn io_pgetevents(
 ) -> c_int {
     let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask, with_mask: true };
     // SAFETY: upheld by the caller.
-    unsafe { context::get_events(request) }
+    unsafe { context::get_events_anyhow(request) }
 }
 
 /// [`io_setup`] that sets `*ctxp` to NULL itself, and refuses a `maxevents` below 1.

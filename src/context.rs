@@ -24,8 +24,7 @@ use crate::{config, kernel, nested, spin, system};
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 const OFF: *mut Table = ptr::without_provenance_mut(1);
 
-/// What a caller of `io_getevents` or `io_pgetevents` asks for. Passed by value, so that the fast path
-/// keeps it in registers.
+/// What a caller of `io_getevents` or `io_pgetevents` asks for.
 #[derive(Clone, Copy)]
 pub(crate) struct Request {
     pub(crate) context: io_context_t,
@@ -41,6 +40,18 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// That of `io_getevents`.
+    #[inline(always)]
+    pub(crate) fn without_mask(
+        context: io_context_t,
+        min_nr: c_long,
+        nr: c_long,
+        events: *mut io_event,
+        timeout: *const timespec,
+    ) -> Self {
+        Request { context, min_nr, nr, events, timeout, sigmask: ptr::null(), with_mask: false }
+    }
+
     /// The kernel's answer to the request as it is.
     ///
     /// # Safety
@@ -105,26 +116,35 @@ unsafe fn is_zero(timeout: *const timespec) -> bool {
     timeout.tv_sec == 0 && timeout.tv_nsec == 0
 }
 
-/// `io_getevents`, and `io_pgetevents` where there is a signal mask.
+/// The fast path of `io_getevents`: the context is where it is looked for first, nobody else reaps
+/// it, and the ring holds what is asked for. Everything else is left to [`get_events_elsewhere`] and
+/// [`get_events_of_too_few`], with the arguments still in their registers.
 ///
 /// # Safety
 /// As `io_getevents`: `events` has room for `nr` events.
 #[inline(always)]
-pub(crate) unsafe fn get_events(request: Request) -> c_int {
-    let address = request.context.addr();
+pub(crate) unsafe fn get_events(
+    context: io_context_t,
+    min_nr: c_long,
+    nr: c_long,
+    events: *mut io_event,
+    timeout: *const timespec,
+) -> c_int {
+    let request = Request::without_mask(context, min_nr, nr, events, timeout);
     let me = this_thread();
-    let Some(place) = find_first(address) else {
-        // SAFETY: upheld by the caller.
-        return unsafe { get_events_elsewhere(request, me) };
-    };
-    if request.is_plain() && place.gate.enter_user(me) {
+    if let Some(place) = find_first(context.addr())
+        && request.is_plain()
+        && place.gate.enter_user_at_once(me)
+    {
         // SAFETY: inside the gate; a plain request's pointers are good.
-        if let Some(n) = unsafe { reap_and_leave(place, request, me) } {
-            return n;
-        }
+        return match unsafe { reap_and_leave(place, request, me) } {
+            Some(n) => n,
+            // SAFETY: upheld by the caller.
+            None => unsafe { get_events_of_too_few(context, min_nr, nr, events, timeout) },
+        };
     }
     // SAFETY: upheld by the caller.
-    unsafe { get_events_slowly(place, request, me) }
+    unsafe { get_events_elsewhere(context, min_nr, nr, events, timeout) }
 }
 
 /// Reaps inside the gate, and leaves it. None: the kernel is to be asked.
@@ -132,7 +152,7 @@ pub(crate) unsafe fn get_events(request: Request) -> c_int {
 /// # Safety
 /// The caller has entered `place.gate` for user space; the request is plain.
 #[inline(always)]
-pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c_int> {
+unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c_int> {
     // Looked up before the gate was entered; the place may have gone to another address since.
     let ours = place.is_of(request.context.addr());
     let reaped = if ours {
@@ -154,18 +174,59 @@ pub(crate) unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) 
     }
     match reaped {
         Reaped::Taken(n) => Some(n as c_int),
-        Reaped::Fewer | Reaped::Strange | Reaped::Forked => None,
+        // The kernel's answer to a child that asks for its parent's context.
+        Reaped::Forked => Some(unknown()),
+        Reaped::Fewer | Reaped::Strange => None,
     }
 }
 
-/// [`get_events`] for a context that is not where it is looked for first, or where the table has
-/// changed under a call.
+/// [`get_events`] where the fast path could not so much as look at the ring.
 ///
 /// # Safety
 /// As `io_getevents`.
 #[cold]
 #[inline(never)]
-unsafe fn get_events_elsewhere(request: Request, me: usize) -> c_int {
+unsafe extern "C" fn get_events_elsewhere(
+    context: io_context_t,
+    min_nr: c_long,
+    nr: c_long,
+    events: *mut io_event,
+    timeout: *const timespec,
+) -> c_int {
+    // SAFETY: upheld by the caller.
+    unsafe { get_events_anyhow(Request::without_mask(context, min_nr, nr, events, timeout)) }
+}
+
+/// [`get_events`] where the ring did not hold enough.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn get_events_of_too_few(
+    context: io_context_t,
+    min_nr: c_long,
+    nr: c_long,
+    events: *mut io_event,
+    timeout: *const timespec,
+) -> c_int {
+    let request = Request::without_mask(context, min_nr, nr, events, timeout);
+    match find(context.addr()) {
+        // SAFETY: upheld by the caller.
+        Some(place) => unsafe { get_events_slowly(place, request, this_thread()) },
+        // SAFETY: upheld by the caller.
+        None => unsafe { get_events_anyhow(request) },
+    }
+}
+
+/// `io_getevents` and `io_pgetevents` for any context and any arguments.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn get_events_anyhow(request: Request) -> c_int {
+    let me = this_thread();
     loop {
         if let Some(place) = find(request.context.addr()) {
             if request.is_plain() && place.gate.enter_user(me) {
@@ -203,7 +264,6 @@ pub(crate) unsafe fn reap_and_leave_out_of_line(
 ///
 /// # Safety
 /// As `io_getevents`.
-#[cold]
 unsafe fn get_events_slowly(place: &Place, request: Request, me: usize) -> c_int {
     if config::spin_ns() != 0 && request.is_plain() {
         // SAFETY: upheld by the caller.
@@ -223,7 +283,7 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
             if !place.is_of(request.context.addr()) {
                 place.gate.leave_kernel(0);
                 // SAFETY: upheld by the caller.
-                return unsafe { get_events_elsewhere(request, me) };
+                return unsafe { get_events_anyhow(request) };
             }
             // SAFETY: upheld by the caller.
             let answer = unsafe { request.ask_kernel() };

@@ -98,9 +98,14 @@ impl Gate {
 
     /// Takes the gate for a reap in user space where it is free at once, or after a short wait for
     /// another reap; false where the caller must go to the kernel instead.
-    #[inline]
     pub(crate) fn enter_user(&self, me: usize) -> bool {
-        self.demand.load(Ordering::Relaxed) == 0 && (self.take(me) || self.enter_user_contended(me))
+        self.enter_user_at_once(me) || self.enter_user_contended(me)
+    }
+
+    /// [`Gate::enter_user`] where the gate is free and nobody waits for it.
+    #[inline]
+    pub(crate) fn enter_user_at_once(&self, me: usize) -> bool {
+        self.demand.load(Ordering::Relaxed) == 0 && self.take(me)
     }
 
     #[inline]
@@ -112,12 +117,11 @@ impl Gate {
     fn enter_user_contended(&self, me: usize) -> bool {
         for _ in 0..SPINS {
             let word = self.word.load(Ordering::Relaxed);
-            if word == FREE && self.demand.load(Ordering::Relaxed) == 0 {
-                if self.take(me) {
-                    return true;
-                }
-            } else if !reaping(word) || word == me {
+            if self.is_wanted() || in_kernel(word) || word & DEAD != 0 || word == me {
                 return false;
+            }
+            if word == FREE && self.take(me) {
+                return true;
             }
             spin_loop();
         }

@@ -32,40 +32,29 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request) -> c_int {
         return fail(EFAULT);
     }
     // SAFETY: the timeout is good, as far as can be told.
-    let (limit, mut least) = unsafe { (system::duration_ns(request.timeout), request.least()) };
+    let (limit, least) = unsafe { (system::duration_ns(request.timeout), request.least()) };
     let start = system::now_ns();
+    let mut taken = 0;
     loop {
         // SAFETY: upheld by the caller.
-        match unsafe { take(place, request, least) } {
-            Reaped::Taken(0) if least == 0 && interrupted(request) => return fail(EINTR),
-            Reaped::Taken(n) => return n as c_int,
-            Reaped::Strange | Reaped::Forked => return unknown(),
-            Reaped::Fewer => {}
+        match unsafe { take(place, request, taken) } {
+            Reaped::Taken(n) => taken += n,
+            _ if taken > 0 => return taken as c_int,
+            _ => return unknown(),
         }
         let left = limit.saturating_sub(system::now_ns() - start);
-        if left == 0 {
-            least = 0;
-            continue;
+        if taken >= least || left == 0 {
+            return if taken == 0 && interrupted(request) { fail(EINTR) } else { taken as c_int };
         }
         // Others wait for the interrupted reap, which ends only after this handler returned; one of
         // them may be who brings about what it waits for.
-        if place.gate.is_wanted() {
-            // SAFETY: upheld by the caller.
-            return match unsafe { take(place, request, 0) } {
-                Reaped::Taken(n) if n > 0 => n as c_int,
-                _ => fail(EINTR),
-            };
-        }
-        match sleep_under(left.min(LOOK_AGAIN_NS), request.sigmask) {
-            0 => {}
-            EINTR => {
-                // SAFETY: upheld by the caller.
-                return match unsafe { take(place, request, 0) } {
-                    Reaped::Taken(n) if n > 0 => n as c_int,
-                    _ => fail(EINTR),
-                };
-            }
-            other => return fail(other),
+        let ended = if place.gate.is_wanted() {
+            EINTR
+        } else {
+            sleep_under(left.min(LOOK_AGAIN_NS), request.sigmask)
+        };
+        if ended != 0 {
+            return if taken > 0 { taken as c_int } else { fail(ended) };
         }
     }
 }
@@ -76,16 +65,21 @@ fn interrupted(request: Request) -> bool {
     !request.sigmask.is_null() && sleep_under(0, request.sigmask) == EINTR
 }
 
+/// Takes what there is room for behind the events that were taken before.
+///
 /// # Safety
 /// As [`get_events`].
-unsafe fn take(place: &Place, request: Request, least: u32) -> Reaped {
+unsafe fn take(place: &Place, request: Request, taken: u32) -> Reaped {
     system::with_signals_blocked(|| {
         if place.is_doomed() {
             return Reaped::Strange;
         }
         // SAFETY: the interrupted reap is inside the gate, so the ring is mapped.
         let ring = unsafe { ring::Mapped::at(request.context) };
-        // SAFETY: room as the caller says, and signals are blocked.
-        unsafe { ring::reap_nested(&ring, &place.nest, least, request.most(), request.events) }
+        // SAFETY: room for `taken` more as the caller says, and signals are blocked.
+        unsafe {
+            let to = request.events.add(taken as usize);
+            ring::reap_nested(&ring, &place.nest, request.most() - taken, to)
+        }
     })
 }

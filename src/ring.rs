@@ -110,7 +110,7 @@ fn after(nr: u32, index: u32, n: u32) -> u32 {
 ///
 /// # Safety
 /// The caller is inside the gate of this ring, and `to` has room for `most` events.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn reap(
     ring: &impl Ring,
     nest: &Nest,
@@ -173,7 +173,7 @@ pub(crate) unsafe fn reap(
     if held() { Reaped::Taken(n) } else { Reaped::Forked }
 }
 
-/// [`reap`] for a signal handler on the thread that is inside the gate already.
+/// [`reap`] of up to `most` events for a signal handler on the thread that is inside the gate already.
 ///
 /// # Safety
 /// As [`reap`]; and signals are blocked, so that this is not interrupted in turn.
@@ -181,7 +181,6 @@ pub(crate) unsafe fn reap(
 pub(crate) unsafe fn reap_nested(
     ring: &impl Ring,
     nest: &Nest,
-    least: u32,
     most: u32,
     to: *mut io_event,
 ) -> Reaped {
@@ -195,8 +194,8 @@ pub(crate) unsafe fn reap_nested(
         return Reaped::Strange;
     }
     let n = available(nr, head, tail).min(most);
-    if n < least || n == 0 {
-        return if least == 0 { Reaped::Taken(0) } else { Reaped::Fewer };
+    if n == 0 {
+        return Reaped::Taken(0);
     }
     // SAFETY: the events from `head` on are not the interrupted reap's; room as the caller says.
     unsafe { copy_wrapped(ring, head, n, to) };

@@ -106,7 +106,7 @@ fn interrupted(
                 let mut events = [io_event::default(); 8];
                 // SAFETY: inside the gate, as the only thread; room for eight.
                 let reaped =
-                    unsafe { reap_nested(&*ring, &nest, 0, handler_most, events.as_mut_ptr()) };
+                    unsafe { reap_nested(&*ring, &nest, handler_most, events.as_mut_ptr()) };
                 note(&taken, &events, &reaped);
                 (0..fresh).for_each(|_| ring.complete());
             }
