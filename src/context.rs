@@ -13,7 +13,7 @@ use core::sync::atomic::AtomicPtr;
 use libc::{EFAULT, EINTR, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event};
-use crate::gate::{Entry, Gate, count_down};
+use crate::gate::Entry;
 use crate::ring::{self, Reaped};
 use crate::sync::Ordering;
 use crate::system::{ShortSleep, fail, refuses, this_thread};
@@ -281,13 +281,13 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
     match place.gate.enter_kernel::<ShortSleep>(me) {
         Entry::Kernel => {
             if !place.is_of(request.context.addr()) {
-                place.gate.leave_kernel(0);
+                place.gate.leave_kernel();
                 // SAFETY: upheld by the caller.
                 return unsafe { get_events_anyhow(request) };
             }
             // SAFETY: upheld by the caller.
             let answer = unsafe { request.ask_kernel() };
-            place.gate.leave_kernel(0);
+            place.gate.leave_kernel();
             answer
         }
         // SAFETY: upheld by the caller.
@@ -308,8 +308,17 @@ pub(crate) fn register(context: io_context_t) {
     let place =
         system::with_signals_blocked(|| table.place_for::<ShortSleep>(address, this_thread()));
     if let Some(place) = place {
-        table.settle(place, address);
+        table.settle(place, address, || is_alive(context));
     }
+}
+
+/// Whether the kernel knows the context. The caller is inside its gate in state *kernel*.
+fn is_alive(context: io_context_t) -> bool {
+    let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: no event is asked for, and the timeout outlives the call.
+    let answer =
+        || unsafe { kernel::io_getevents(context, 0, 0, ptr::null_mut(), &raw const no_wait) };
+    system::errno_kept(answer) == 0
 }
 
 /// Runs `call`, which enters the kernel for a context that has no place, unless it has got one.
@@ -331,24 +340,10 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
         };
         match place.gate.enter_kernel::<ShortSleep>(this_thread()) {
             Entry::Kernel if place.is_of(context.addr()) => {
-                place.gate.mark_dead();
-                let others = place.destroyers.fetch_add(2, Ordering::Relaxed);
-                if others >= 2 {
-                    place.destroyers.fetch_or(1, Ordering::Relaxed);
-                }
-                let answer = kernel::io_destroy(context);
-                // The kernel may have given the address out again already, and `io_setup` its place
-                // a new life: leave that alone, unless two destroyed at a time and the later one
-                // may have hit the new context.
-                let were = count_down(&place.destroyers, 2);
-                let doubled = were & 1 != 0;
-                if were == 3 {
-                    place.destroyers.fetch_and(!1, Ordering::Relaxed); // the last of them
-                }
-                place.gate.leave_kernel(if doubled && answer == 0 { Gate::DEAD } else { 0 });
-                return answer;
+                let call = || kernel::io_destroy(context);
+                return place.destroyed_by(call, || is_alive(context));
             }
-            Entry::Kernel => place.gate.leave_kernel(0),
+            Entry::Kernel => place.gate.leave_kernel(),
             // In a signal handler that interrupted a reap, which still reads the ring: its end
             // destroys the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {

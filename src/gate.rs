@@ -182,18 +182,24 @@ impl Gate {
         entry
     }
 
-    /// Marks the context as dead. The caller is in state *kernel*, so nobody reaps already.
+    /// Marks the context as dead: destroyed, or not for user space to reap. The caller is in state
+    /// *kernel*, so nobody reaps already.
     pub(crate) fn mark_dead(&self) {
         self.word.fetch_or(DEAD, Ordering::Relaxed);
     }
 
-    /// Comes back from the kernel. `mark` is 0, or [`Gate::DEAD`] where the context is gone.
+    /// Whether the context is marked as dead.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & DEAD != 0
+    }
+
+    /// Comes back from the kernel.
     #[cold]
-    pub(crate) fn leave_kernel(&self, mark: usize) {
+    pub(crate) fn leave_kernel(&self) {
         let mut word = self.word.load(Ordering::Relaxed);
         // A child of a fork in the meantime finds zeros (MADV_WIPEONFORK) and leaves them alone.
         while in_kernel(word) {
-            let mut outside = (word - ONE) | mark;
+            let mut outside = word - ONE;
             if outside & !DEAD == KERNEL {
                 outside -= KERNEL;
             }
@@ -210,9 +216,6 @@ impl Gate {
             }
         }
     }
-
-    /// The mark of a context that is being destroyed, or that user space shall not reap.
-    pub(crate) const DEAD: usize = DEAD;
 
     /// Takes the mark away: the context at this address is a new one. The caller is in state
     /// *kernel*, so nobody reaps before it leaves.

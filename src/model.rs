@@ -106,6 +106,13 @@ impl Model {
         })
     }
 
+    /// What `io_destroy` does to the ring.
+    fn destroy(&self) {
+        *self.dead.lock().expect("not poisoned") = true;
+        // SAFETY: loom checks that nobody reads at the same time.
+        self.ring.mapped.with_mut(|m| unsafe { *m = false });
+    }
+
     /// `aio_complete`, where a slot is free; whether one was.
     fn complete(&self, event: u64) -> bool {
         let tail = self.ring.tail.load(Ordering::Relaxed);
@@ -167,7 +174,7 @@ impl Model {
         } else {
             assert_eq!(gate.enter_kernel::<Yield>(me), Entry::Kernel);
             self.kernel_reads(most, taken);
-            gate.leave_kernel(0);
+            gate.leave_kernel();
         }
         taken.len() > before
     }
@@ -193,7 +200,7 @@ fn exactly_once(parts: &[Vec<u64>], n: u64) {
     }
     let mut all: Vec<u64> = parts.concat();
     all.sort_unstable();
-    assert_eq!(all, (0..n).collect::<Vec<_>>(), "{parts:?}");
+    assert_eq!(all, (0..n).collect::<Vec<_>>(), "not each event once: {parts:?}");
 }
 
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -231,7 +238,7 @@ fn two_reapers_take_each_event_once() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "not each event once")]
 fn without_the_gate_two_reapers_do_not() {
     two_reapers(true);
 }
@@ -248,7 +255,7 @@ fn a_reaper_beside_the_kernels_reader_takes_each_event_once() {
                 assert_eq!(model.gate.enter_kernel::<Yield>(16), Entry::Kernel);
                 model.kernel_reads(1, &mut taken);
                 model.kernel_reads(1, &mut taken);
-                model.gate.leave_kernel(0);
+                model.gate.leave_kernel();
                 taken
             })
         };
@@ -304,10 +311,8 @@ fn a_ring_is_unmapped_when_no_reap_is_under_way() {
             thread::spawn(move || {
                 assert_eq!(model.gate.enter_kernel::<Yield>(16), Entry::Kernel);
                 model.gate.mark_dead();
-                *model.dead.lock().expect("not poisoned") = true;
-                // SAFETY: loom checks that nobody reads at the same time.
-                model.ring.mapped.with_mut(|m| unsafe { *m = false });
-                model.gate.leave_kernel(0);
+                model.destroy();
+                model.gate.leave_kernel();
             })
         };
         let mut taken = Vec::new();
@@ -326,7 +331,7 @@ fn a_new_context_at_the_address_is_reaped_when_late_callers_have_left() {
         let model = Model::new(3, false);
         assert_eq!(model.gate.enter_kernel::<Yield>(ME), Entry::Kernel);
         model.gate.mark_dead();
-        model.gate.leave_kernel(0);
+        model.gate.leave_kernel();
         let late = {
             let model = Arc::clone(&model);
             thread::spawn(move || {
@@ -338,7 +343,7 @@ fn a_new_context_at_the_address_is_reaped_when_late_callers_have_left() {
         assert_eq!(model.gate.enter_kernel::<Yield>(ME), Entry::Kernel);
         model.gate.mark_dead();
         model.gate.revive();
-        model.gate.leave_kernel(0);
+        model.gate.leave_kernel();
         assert!(model.complete(0));
         assert!(model.complete(1));
         let mut taken = Vec::new();
@@ -374,7 +379,7 @@ fn stranger(broken: bool) {
             })
         };
         let place = table.place_for::<Yield>(ADDRESS, ME).expect("a free place");
-        table.settle(place, ADDRESS);
+        table.settle(place, ADDRESS, || true);
         assert!(model.complete(0));
         assert!(model.complete(1));
         let mut taken = Vec::new();
@@ -387,15 +392,223 @@ fn stranger(broken: bool) {
     });
 }
 
-const ADDRESS: usize = 0x1000;
-
 #[test]
 fn a_stranger_at_a_new_contexts_address_takes_no_event_twice() {
     stranger(false);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "not each event once")]
 fn a_stranger_that_does_not_count_itself_does() {
     stranger(true);
+}
+
+const ADDRESS: usize = 0x1000;
+/// Looked for at the same place, the only one for both.
+const OTHER_ADDRESS: usize = ADDRESS + 0x2000;
+
+/// A thread sleeps in the kernel while another destroys the context and a third reaps.
+#[test]
+fn a_destroyed_ring_is_not_read_beside_a_sleeper() {
+    check(3, || {
+        let model = Model::new(3, false);
+        assert!(model.complete(0));
+        assert_eq!(model.gate.enter_kernel::<Yield>(16), Entry::Kernel);
+        let sleeper = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                model.kernel_reads(1, &mut taken);
+                model.kernel_reads(1, &mut taken);
+                model.gate.leave_kernel();
+                taken
+            })
+        };
+        let destroyer = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || {
+                assert_eq!(model.gate.enter_kernel::<Yield>(24), Entry::Kernel);
+                model.gate.mark_dead();
+                model.destroy();
+                model.gate.leave_kernel();
+            })
+        };
+        let mut taken = Vec::new();
+        model.get_events(ME, 1, &mut taken);
+        destroyer.join().expect("a destroyer");
+        let slept = sleeper.join().expect("a sleeper");
+        assert!(!model.gate.enter_user(ME), "a dead context is not reaped in user space");
+        assert!(taken.len() + slept.len() <= 1);
+    });
+}
+
+/// The kernel's contexts at one address, one after another; each has a ring of its own.
+struct Lives {
+    rings: [Arc<Model>; 2],
+    /// How many there were, and whether the last is alive.
+    state: Mutex<(usize, bool)>,
+}
+
+impl Lives {
+    fn alive(&self) -> bool {
+        self.state.lock().expect("not poisoned").1
+    }
+
+    fn setup(&self) {
+        let mut state = self.state.lock().expect("not poisoned");
+        assert!(!state.1);
+        *state = (state.0 + 1, true);
+    }
+
+    /// `io_destroy`, of whatever context is at the address now.
+    fn destroy(&self) -> i32 {
+        let mut state = self.state.lock().expect("not poisoned");
+        if !state.1 {
+            return -22;
+        }
+        state.1 = false;
+        self.rings[state.0 - 1].destroy();
+        0
+    }
+}
+
+/// Two threads destroy the same context, and `io_setup` gets its address again between the two: then
+/// the second destroys the new one. Whichever it was, no ring is read that is gone.
+fn two_destroyers(broken: bool) {
+    check(2, move || {
+        let lives = Arc::new(Lives {
+            rings: [Model::new(3, false), Model::new(3, false)],
+            state: Mutex::new((1, true)),
+        });
+        let table = Arc::new(Table::new());
+        let place = table.place_for::<Yield>(ADDRESS, ME).expect("a free place");
+        table.settle(place, ADDRESS, || true);
+        let destroyers = [16, 24].map(|me| {
+            let (lives, table) = (Arc::clone(&lives), Arc::clone(&table));
+            thread::spawn(move || {
+                let place = table.find(ADDRESS).expect("its place stays");
+                assert_eq!(place.gate.enter_kernel::<Yield>(me), Entry::Kernel);
+                let ask = || broken || lives.alive();
+                place.destroyed_by(|| lives.destroy(), ask);
+            })
+        });
+        while lives.alive() {
+            thread::yield_now();
+        }
+        lives.setup();
+        let place = table.place_for::<Yield>(ADDRESS, ME).expect("its own");
+        table.settle(place, ADDRESS, || broken || lives.alive());
+        for _ in 0..2 {
+            if place.gate.enter_user(ME) {
+                lives.rings[1].ring.assert_mapped();
+                place.gate.leave_user();
+            }
+        }
+        for destroyer in destroyers {
+            destroyer.join().expect("a destroyer");
+        }
+        let entered = place.gate.enter_user(ME);
+        assert!(!entered || lives.alive(), "the context is gone");
+    });
+}
+
+#[test]
+fn of_two_destroyers_the_late_one_leaves_no_gate_open() {
+    two_destroyers(false);
+}
+
+#[test]
+#[should_panic(expected = "the context is gone")]
+fn that_does_not_ask_the_kernel_it_would() {
+    two_destroyers(true);
+}
+
+/// A context's place goes to another address while a late caller has it in hand.
+fn recycled(broken: bool) {
+    check(3, move || {
+        let (old, new) = (Model::new(3, false), Model::new(3, false));
+        let table = Arc::new(Table::new());
+        let place = table.place_for::<Yield>(ADDRESS, ME).expect("a free place");
+        table.settle(place, ADDRESS, || true);
+        let late = {
+            let (old, table) = (Arc::clone(&old), Arc::clone(&table));
+            thread::spawn(move || {
+                let Some(place) = table.find(ADDRESS) else { return };
+                if place.gate.enter_user(16) {
+                    if broken || place.is_of(ADDRESS) {
+                        old.ring.assert_mapped();
+                    }
+                    place.gate.leave_user();
+                }
+            })
+        };
+        assert_eq!(place.gate.enter_kernel::<Yield>(ME), Entry::Kernel);
+        place.destroyed_by(
+            || {
+                old.destroy();
+                0
+            },
+            || false,
+        );
+        let place = table.place_for::<Yield>(OTHER_ADDRESS, ME);
+        if let Some(place) = place {
+            table.settle(place, OTHER_ADDRESS, || true);
+            assert!(new.complete(0));
+            let mut taken = Vec::new();
+            new.get_events_at(&place.gate, ME, 1, &mut taken);
+            assert_eq!(taken, [0]);
+            assert!(table.find(ADDRESS).is_none());
+        }
+        late.join().expect("a late caller");
+    });
+}
+
+#[test]
+fn a_late_caller_does_not_take_a_recycled_place_for_its_own() {
+    recycled(false);
+}
+
+#[test]
+#[should_panic(expected = "the ring is read after it was unmapped")]
+fn that_does_not_look_again_it_would() {
+    recycled(true);
+}
+
+/// A thread that wants to get to the kernel, for example to destroy the context, beside one that
+/// reaps again and again: it gets in.
+fn progress(broken: bool) {
+    check(2, move || {
+        let model = Model::new(3, false);
+        let came_in = Arc::new(AtomicU32::new(0));
+        let waiter = {
+            let (model, came_in) = (Arc::clone(&model), Arc::clone(&came_in));
+            thread::spawn(move || {
+                assert_eq!(model.gate.enter_kernel::<Yield>(16), Entry::Kernel);
+                came_in.store(1, Ordering::Relaxed);
+                model.gate.leave_kernel();
+            })
+        };
+        // The waiter runs when the reaper yields: inside the gate.
+        while came_in.load(Ordering::Relaxed) == 0 {
+            let entered = if broken { model.gate.take_free(ME) } else { model.gate.enter_user(ME) };
+            thread::yield_now();
+            if entered {
+                model.gate.leave_user();
+            } else {
+                model.get_events(ME, 1, &mut Vec::new());
+            }
+        }
+        waiter.join().expect("a waiter");
+    });
+}
+
+#[test]
+fn who_waits_for_a_reap_to_end_gets_in() {
+    progress(false);
+}
+
+#[test]
+#[should_panic(expected = "exceeded maximum number of branches")]
+fn whose_demand_nobody_heeds_does_not() {
+    progress(true);
 }

@@ -12,6 +12,8 @@
 //! with strangers to the kernel. A sequentially consistent fence between the two steps on either
 //! side has one of the two see the other.
 
+use core::ffi::c_int;
+
 use crate::gate::{Entry, Gate, Pause, count_down};
 use crate::ring::Nest;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence};
@@ -32,8 +34,6 @@ pub(crate) struct Place {
     pub(crate) nest: Nest,
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
     pub(crate) doomed: AtomicU32,
-    /// Threads in `io_destroy` here, twice; 1 more where two were there at a time.
-    pub(crate) destroyers: AtomicU32,
     /// See `spin.rs`: the average of the last waits, in nanoseconds.
     pub(crate) average_wait_ns: AtomicU32,
 }
@@ -56,6 +56,25 @@ impl Place {
     #[inline]
     pub(crate) fn is_doomed(&self) -> bool {
         self.doomed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Runs `call`, which destroys the context here, for a thread that is inside the gate in state
+    /// *kernel*, and leaves the gate. `alive` asks the kernel whether there is a context here.
+    pub(crate) fn destroyed_by(
+        &self,
+        call: impl FnOnce() -> c_int,
+        alive: impl FnOnce() -> bool,
+    ) -> c_int {
+        self.gate.mark_dead();
+        let answer = call();
+        // The kernel may have given the address out again already, and `settle` the place a new
+        // life: that goes on, unless it was the new context that the call destroyed (by a thread
+        // that was late with a second destruction of the old one).
+        if !self.gate.is_dead() && !alive() {
+            self.gate.mark_dead();
+        }
+        self.gate.leave_kernel();
+        answer
     }
 }
 
@@ -117,7 +136,7 @@ impl Table {
                     place.gate.mark_dead();
                     return Some(place);
                 }
-                place.gate.leave_kernel(0);
+                place.gate.leave_kernel();
             }
         }
         let free = |p: &&Place| {
@@ -139,15 +158,16 @@ impl Table {
     }
 
     /// Opens the place that [`Table::place_for`] gave to reaps in user space, unless somebody is in
-    /// the kernel for its address without having seen it.
-    pub(crate) fn settle(&self, place: &Place, address: usize) {
+    /// the kernel for its address without having seen it, or has destroyed the context already.
+    pub(crate) fn settle(&self, place: &Place, address: usize, alive: impl FnOnce() -> bool) {
         fence(Ordering::SeqCst); // pairs with the one in `as_stranger`
-        if self.strangers_of(address).load(Ordering::Acquire) == 0 {
-            place.gate.revive();
-            place.gate.leave_kernel(0);
-        } else {
-            place.gate.leave_kernel(Gate::DEAD);
+        // First the mark goes, then the kernel is asked: who destroys the context after the question
+        // sets the mark anew, or finds in `destroyed_by` that it is gone.
+        place.gate.revive();
+        if self.strangers_of(address).load(Ordering::Acquire) != 0 || !alive() {
+            place.gate.mark_dead();
         }
+        place.gate.leave_kernel();
     }
 
     #[cfg(loom)]
@@ -158,7 +178,6 @@ impl Table {
             gate: Gate::new(),
             nest: Nest::new(),
             doomed: zero(),
-            destroyers: zero(),
             average_wait_ns: zero(),
         };
         Table { places: core::array::from_fn(place), strangers: core::array::from_fn(|_| zero()) }
