@@ -132,10 +132,11 @@ pub(crate) unsafe fn get_events(
 ) -> c_int {
     let request = Request::without_mask(context, min_nr, nr, events, timeout);
     let me = this_thread();
-    if let Some(place) = find_first(context.addr())
-        && request.is_plain()
-        && place.gate.enter_user_at_once(me)
-    {
+    'elsewhere: {
+        let Some(place) = find_first(context.addr()) else { break 'elsewhere };
+        if !request.is_plain() || !place.gate.enter_user_at_once(me) {
+            break 'elsewhere;
+        }
         // SAFETY: inside the gate; a plain request's pointers are good.
         return match unsafe { reap_and_leave(place, request, me) } {
             Some(n) => n,
