@@ -130,7 +130,7 @@ LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc blac
 
 QUICK := --test artefacts --test c_tests --test example --test header --test install --test interruption --test python --test ring
 PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report
-C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch]))
+C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
 
 test: all
 	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS)
@@ -153,11 +153,12 @@ model:
 # What each part runs beside TEST_TOOLS. A part is a file conformance/test_NAME.py, but for fuzz.
 PYTEST := pytest-3:python3-pytest
 PYTHON_PARTS := abi faults harness portability programs sanitizers
-NEED_abi :=
+NEED_abi := abidiff:abigail-tools
 NEED_faults :=
 NEED_fuzz :=
-NEED_harness :=
-NEED_portability :=
+NEED_harness := dpkg-source:dpkg-dev /sbin/mkfs.ext2:e2fsprogs losetup:mount
+NEED_portability := $(foreach a,i686 aarch64 s390x powerpc,$(a)-linux-gnu-gcc:gcc-$(a)-linux-gnu) \
+    $(HEADER_TARGETS) /usr/aarch64-linux-gnu/include/asm:libc6-dev-arm64-cross qemu-s390x:qemu-user
 NEED_programs :=
 NEED_sanitizers :=
 
