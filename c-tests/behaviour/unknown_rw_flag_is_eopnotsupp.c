@@ -15,7 +15,7 @@ int main(void)
 
 	io_prep_preadv2(&cb, fd, &iov, 1, 0, 1 << 30);
 	EXPECT("preadv2, bit 30", io_submit(ctx, 1, list), -EOPNOTSUPP);
-	io_prep_preadv2(&cb, fd, &iov, 1, 0, 1 << 31);
+	io_prep_preadv2(&cb, fd, &iov, 1, 0, 1u << 31);
 	EXPECT("preadv2, bit 31", io_submit(ctx, 1, list), -EOPNOTSUPP);
 	io_prep_pwritev2(&cb, fd, &iov, 1, 0, 1 << 30);
 	EXPECT("pwritev2, bit 30", io_submit(ctx, 1, list), -EOPNOTSUPP);
