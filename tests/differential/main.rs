@@ -1,0 +1,395 @@
+//! Differential fuzzing: sequences of calls run on Debian's libaio, on the raw system calls and on
+//! this library, and everything that a program could see is compared.
+//!
+//! ```sh
+//! make conformance-fuzz                       # as in make check: the corpus, and 2 seeded minutes
+//! make conformance-fuzz FUZZ_SECONDS=7200 FUZZ_SEED=random
+//! FUZZ_REPLAY=FILE cargo test --test differential    # what each implementation made of one
+//! ```
+//!
+//! The kernel's answer is the right one. Ours must give it in each of its modes, to the letter. The
+//! original may differ from it in two ways, both of which this library is there to mend: it crashes,
+//! for it reads the ring of any context that it is given; and where the timeout is zero and that
+//! ring empty it answers 0 before it has looked at anything else ([`permitted`]).
+//!
+//! A difference is shrunk to a small sequence, and written to `build/differential/`. Once it is
+//! understood and mended it goes to `tests/differential/corpus/`, where every run begins.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod calls;
+mod runner;
+mod sequence;
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{env, mem};
+
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use calls::{Calls, Damage, Implementation};
+use runner::Runner;
+use sequence::{Sequence, any_sequence};
+
+/// Our library in each of its modes. A sequence that hands out memory which is not there runs in
+/// the first alone.
+const MODES: &[&[(&str, &str)]] =
+    &[&[("LIBAIO_REAP", "syscall")], &[("LIBAIO_REAP", "ring")], &[("LIBAIO_SPIN_US", "50")]];
+
+/// Processes that work at the same time.
+const WORKERS: u64 = 8;
+
+/// For how long a difference is shrunk.
+const SHRINKING: Duration = Duration::from_secs(40);
+
+/// What came of a sequence on one implementation.
+struct Trace {
+    lines: Vec<String>,
+    /// As `waitpid` tells it.
+    status: i32,
+}
+
+impl Trace {
+    fn is_whole(&self) -> bool {
+        self.status == 0 && self.lines.last().is_some_and(|l| l == "end")
+    }
+
+    fn signal(&self) -> Option<i32> {
+        libc::WIFSIGNALED(self.status).then(|| libc::WTERMSIG(self.status))
+    }
+}
+
+/// How often the original answered what the kernel does not.
+#[derive(Default)]
+struct Original {
+    crashed: u64,
+    looked: u64,
+}
+
+/// Starts a sequence in a process of its own; its end of the pipe, and its number.
+fn start(sequence: &Sequence, implementation: Implementation) -> (File, libc::pid_t) {
+    let mut pipe = [0; 2];
+    // SAFETY: room for two descriptors; and this process has one thread.
+    let child = unsafe {
+        assert_eq!(libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC), 0);
+        libc::fork()
+    };
+    // SAFETY: the descriptors were made above, and have no other owner.
+    let (reads, writes) = unsafe { (File::from_raw_fd(pipe[0]), File::from_raw_fd(pipe[1])) };
+    if child != 0 {
+        return (reads, child);
+    }
+    // SAFETY: for a sequence that hangs: seconds after which SIGALRM ends the process.
+    unsafe { libc::alarm(20) };
+    let [original, ours] = libraries();
+    let calls = Calls::of(implementation, original, ours);
+    let keeps_errno = matches!(implementation, Implementation::Ours(_) | Implementation::Wrong(_));
+    let folder = File::open(scratch()).expect("the folder for files");
+    Runner::new(calls, keeps_errno, &writes, folder.as_raw_fd()).run(sequence);
+    // SAFETY: ends the process as it is, and its contexts with it.
+    unsafe { libc::_exit(0) }
+}
+
+fn finish((mut reads, child): (File, libc::pid_t)) -> Trace {
+    let (mut text, mut status) = (String::new(), 0);
+    reads.read_to_string(&mut text).expect("text");
+    // SAFETY: a child of this process that nobody else waits for.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    Trace { lines: text.lines().map(str::to_owned).collect(), status }
+}
+
+/// The original's library and ours. Looked for once, before any process is started; the workers are
+/// told.
+fn libraries() -> &'static [PathBuf; 2] {
+    static LIBRARIES: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    LIBRARIES.get_or_init(|| match (env::var_os("FUZZ_ORIGINAL"), env::var_os("FUZZ_OURS")) {
+        (Some(original), Some(ours)) => [original.into(), ours.into()],
+        _ => [common::original().to_owned(), common::build().join("libaio.so.1")],
+    })
+}
+
+fn scratch() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// Runs a sequence on all implementations, or on `ours` and the system calls, at the same time.
+fn check(
+    sequence: &Sequence,
+    ours: &[Implementation],
+    count: Option<&mut Original>,
+) -> Result<(), String> {
+    let raw = start(sequence, Implementation::Raw);
+    let original = count.is_some().then(|| start(sequence, Implementation::Original));
+    let started: Vec<_> = ours.iter().map(|o| (o, start(sequence, *o))).collect();
+    let raw = finish(raw);
+    let original = original.map(finish);
+    let finished: Vec<_> = started.into_iter().map(|(o, started)| (o, finish(started))).collect();
+    if !raw.is_whole() {
+        return Err(told("the system calls did not get to the end", &raw, &raw));
+    }
+    for (which, trace) in &finished {
+        if trace.lines != raw.lines || trace.status != 0 {
+            return Err(told(&format!("{which:?}"), &raw, trace));
+        }
+    }
+    if let (Some(original), Some(count)) = (original, count) {
+        permitted(&raw, &original, count)?;
+    }
+    Ok(())
+}
+
+/// The original's own answers: where it crashed, and where it looked at the ring alone.
+fn permitted(raw: &Trace, original: &Trace, count: &mut Original) -> Result<(), String> {
+    let first = raw.lines.iter().zip(&original.lines).position(|(a, b)| a != b);
+    if let Some(at) = first {
+        let (kernel, library) = (&raw.lines[at], &original.lines[at]);
+        let call = kernel.split([' ', ':']).nth(1).unwrap_or_default();
+        let looks = [runner::GETEVENTS, runner::PGETEVENTS, runner::QUEUE_RUN, runner::QUEUE_WAIT];
+        let failed = kernel.contains(": -");
+        // A crash in a fork: the parent tells with what its child ended.
+        let crash = |line: &String| line.ends_with("fork ended with 11");
+        if original.lines[at..].iter().any(crash) && !raw.lines[at..].iter().any(crash) {
+            count.crashed += 1;
+            return Ok(());
+        }
+        if looks.contains(&call) && failed && library.contains(": 0") {
+            count.looked += 1;
+            return Ok(());
+        }
+        return Err(told("Implementation::Original", raw, original));
+    }
+    match original.signal() {
+        Some(libc::SIGSEGV | libc::SIGBUS) => count.crashed += 1,
+        _ if original.lines != raw.lines => {
+            return Err(told("Implementation::Original", raw, original));
+        }
+        _ => (),
+    }
+    Ok(())
+}
+
+/// Both traces, side by side where they differ.
+fn told(which: &str, raw: &Trace, trace: &Trace) -> String {
+    let mut text = format!("{which}, wait status {}\n", trace.status);
+    for at in 0..raw.lines.len().max(trace.lines.len()) {
+        let line = |t: &Trace| t.lines.get(at).cloned().unwrap_or_default();
+        let mark = if line(raw) == line(trace) { ' ' } else { '!' };
+        writeln!(text, "{mark} kernel: {:50} | {}", line(raw), line(trace)).expect("a string");
+    }
+    text
+}
+
+/// What of ours a sequence runs on.
+fn modes_for(sequence: &Sequence) -> Vec<Implementation> {
+    let modes = if sequence.wild { &MODES[..1] } else { MODES };
+    modes.iter().map(|variables| Implementation::Ours(variables)).collect()
+}
+
+fn generator(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+/// Makes up a sequence, checks it, and shrinks it where it fails.
+fn one(
+    generator: &mut TestRunner,
+    mut check: impl FnMut(&Sequence) -> Result<(), String>,
+) -> Result<(), (Sequence, String)> {
+    let mut tree = any_sequence().new_tree(generator).expect("nothing is filtered out");
+    let Err(said) = check(&tree.current()) else { return Ok(()) };
+    let mut smallest = (tree.current(), said);
+    let start = Instant::now();
+    let mut simpler = tree.simplify();
+    while simpler && start.elapsed() < SHRINKING {
+        simpler = match check(&tree.current()) {
+            Err(said) => {
+                smallest = (tree.current(), said);
+                tree.simplify()
+            }
+            Ok(()) => tree.complicate(),
+        };
+    }
+    Err(smallest)
+}
+
+fn write_out(sequence: &Sequence, name: &str) -> PathBuf {
+    let folder = common::root().join("build/differential");
+    fs::create_dir_all(&folder).expect("build/ can be written");
+    let path = folder.join(format!("{name}.ron"));
+    let text = ron::ser::to_string_pretty(sequence, ron::ser::PrettyConfig::default());
+    fs::write(&path, text.expect("a sequence can be written")).expect("build/ can be written");
+    path
+}
+
+fn read_in(path: &Path) -> Sequence {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    ron::from_str(&text).unwrap_or_else(|e| panic!("{path:?}: {e}"))
+}
+
+/// A worker's part of a run: sequences of one seed until the time is over.
+fn work(seed: u64, time: Duration) -> ExitCode {
+    // To one processor, which each worker's children keep to as well.
+    // SAFETY: a set of processors, as sched_setaffinity wants it.
+    unsafe {
+        let mut set: libc::cpu_set_t = mem::zeroed();
+        let processors = libc::sysconf(libc::_SC_NPROCESSORS_ONLN) as u64;
+        libc::CPU_SET((seed % processors) as usize, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+    }
+    let (mut generator, mut original) = (generator(seed), Original::default());
+    let (start, mut sequences) = (Instant::now(), 0u64);
+    while start.elapsed() < time {
+        let checked = one(&mut generator, |s| check(s, &modes_for(s), Some(&mut original)));
+        sequences += 1;
+        if let Err((sequence, said)) = checked {
+            let path = write_out(&sequence, &format!("found-{seed}-{sequences}"));
+            println!("difference {} in {}\n{said}", sequences, path.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("{sequences} {} {}", original.crashed, original.looked);
+    ExitCode::SUCCESS
+}
+
+/// This program again, for a part of its work.
+fn worker(variable: &str, value: &str) -> Child {
+    let [original, ours] = libraries();
+    let mut command = Command::new(env::current_exe().expect("this program"));
+    command.env("FUZZ_ORIGINAL", original).env("FUZZ_OURS", ours).env(variable, value);
+    command.stdout(Stdio::piped()).spawn().expect("this program again")
+}
+
+/// A run: several workers at once, since most of a sequence's time is spent waiting for the kernel
+/// to take contexts apart.
+fn fuzz(seed: u64, time: Duration) -> bool {
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|number| {
+            worker("FUZZ_WORKER", &seed.wrapping_mul(WORKERS).wrapping_add(number).to_string())
+        })
+        .collect();
+    let (mut sums, mut good) = ([0u64; 3], true);
+    for worker in workers {
+        let output = worker.wait_with_output().expect("a worker ends");
+        let text = String::from_utf8_lossy(&output.stdout);
+        good &= output.status.success();
+        if !output.status.success() {
+            println!("{text}");
+            continue;
+        }
+        let numbers = text.split_whitespace().map(|word| word.parse::<u64>().expect("a number"));
+        sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+    }
+    let [sequences, crashed, looked] = sums;
+    println!(
+        "seed {seed}: {sequences} sequences in {} s, each on the system calls, on Debian's library \
+         and on ours in {} modes; Debian's crashed in {crashed}, and answered without asking the \
+         kernel in {looked}",
+        time.as_secs(),
+        MODES.len(),
+    );
+    good
+}
+
+/// Every sequence of the corpus.
+fn corpus() -> bool {
+    let folder = common::root().join("tests/differential/corpus");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the corpus")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "the corpus is empty");
+    let mut good = true;
+    for file in &files {
+        let sequence = read_in(file);
+        let checked = check(&sequence, &modes_for(&sequence), Some(&mut Original::default()));
+        if let Err(said) = checked {
+            good = false;
+            println!("{}\n{said}", file.display());
+        }
+    }
+    println!("corpus: {} sequences", files.len());
+    good
+}
+
+/// The test of the test: what a wrong library does is found, and shrunk to a few steps.
+fn finds_what_is_wrong() -> bool {
+    let workers: Vec<_> =
+        Damage::ALL.iter().map(|damage| worker("FUZZ_DAMAGE", &format!("{damage:?}"))).collect();
+    let mut good = true;
+    for worker in workers {
+        let output = worker.wait_with_output().expect("a worker ends");
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        good &= output.status.success();
+    }
+    good
+}
+
+/// One wrong library: whether it is found out.
+fn find(damage: &str) -> ExitCode {
+    let damage = *Damage::ALL.iter().find(|d| format!("{d:?}") == damage).expect("a Damage");
+    let (mut generator, implementation) = (generator(1), [Implementation::Wrong(damage)]);
+    for number in 1..=500 {
+        let checked =
+            one(&mut generator, |s| if s.wild { Ok(()) } else { check(s, &implementation, None) });
+        if let Err((sequence, _)) = checked {
+            let steps = sequence.steps.len();
+            println!("{damage:?}: found by sequence {number}, shrunk to {steps} steps");
+            return if steps <= 6 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+    }
+    println!("{damage:?}: not found");
+    ExitCode::FAILURE
+}
+
+/// What each implementation made of one sequence.
+fn replay(path: &Path) -> ExitCode {
+    let sequence = read_in(path);
+    let raw = finish(start(&sequence, Implementation::Raw));
+    let mut others = modes_for(&sequence);
+    others.insert(0, Implementation::Original);
+    for other in others {
+        println!("{}", told(&format!("{other:?}"), &raw, &finish(start(&sequence, other))));
+    }
+    match check(&sequence, &modes_for(&sequence), Some(&mut Original::default())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    match env::var(variable) {
+        Ok(text) if text == "random" => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.expect("after 1970").as_nanos() as u64 % 1_000_000_000
+        }
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a whole number")),
+        Err(_) => default,
+    }
+}
+
+fn main() -> ExitCode {
+    libraries();
+    let time = Duration::from_secs(number("FUZZ_SECONDS", 120));
+    if env::var_os("FUZZ_WORKER").is_some() {
+        return work(number("FUZZ_WORKER", 0), time);
+    }
+    if let Ok(damage) = env::var("FUZZ_DAMAGE") {
+        return find(&damage);
+    }
+    let _lock = common::AioLock::shared();
+    if let Some(path) = env::var_os("FUZZ_REPLAY") {
+        return replay(Path::new(&path));
+    }
+    let good = corpus() & finds_what_is_wrong() & fuzz(number("FUZZ_SEED", 1), time);
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
