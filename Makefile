@@ -150,21 +150,28 @@ model:
 
 # ---- conformance ------------------------------------------------------------------------------
 
-# What each part runs beside TEST_TOOLS. A part is a file conformance/test_NAME.py, but for fuzz.
+# What each part runs beside TEST_TOOLS. A part is a file conformance/test_NAME.py, but for fuzz, which
+# is tests/differential/.
 PYTEST := pytest-3:python3-pytest
-PYTHON_PARTS := abi faults harness portability programs sanitizers
+PYTHON_PARTS := abi faults harness mariadb portability programs sanitizers
 NEED_abi := abidiff:abigail-tools
-NEED_faults :=
-NEED_fuzz :=
+NEED_faults := losetup:mount prlimit:util-linux /sbin/mkfs.ext4:e2fsprogs strace:strace
 NEED_harness := dpkg-source:dpkg-dev /sbin/mkfs.ext2:e2fsprogs losetup:mount
 NEED_portability := $(foreach a,i686 aarch64 s390x powerpc,$(a)-linux-gnu-gcc:gcc-$(a)-linux-gnu) \
     $(HEADER_TARGETS) /usr/aarch64-linux-gnu/include/asm:libc6-dev-arm64-cross qemu-s390x:qemu-user
-NEED_programs :=
-NEED_sanitizers :=
+NEED_mariadb := mariadbd:mariadb-server-core mariadb:mariadb-client-core sysbench:sysbench
+NEED_programs := fio:fio qemu-img:qemu-utils sysbench:sysbench stressapptest:stressapptest vgcreate:lvm2 \
+    /usr/lib/python3/dist-packages/ensurepip:python3-venv losetup:mount
+NEED_sanitizers := valgrind:valgrind
 
 conformance: all
 	@scripts/need $(TEST_TOOLS) $(PYTEST) $(foreach part,$(PYTHON_PARTS),$(NEED_$(part)))
 	pytest-3 conformance
+
+# FUZZ_SECONDS for hours of it, FUZZ_SEED=random for others than the seeded sequences.
+conformance-fuzz: all
+	@scripts/need $(TEST_TOOLS)
+	$(CARGO) test --locked --quiet --test differential
 
 $(PYTHON_PARTS:%=conformance-%): conformance-%: all
 	@scripts/need $(TEST_TOOLS) $(PYTEST) $(NEED_$*)

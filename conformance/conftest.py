@@ -49,11 +49,23 @@ def environment(engine: str = "kernel", **more: str) -> dict[str, str]:
     return ours
 
 
+def libaio_maps(pid: int) -> set[Path]:
+    """Which libaio a process has mapped; none where it has ended."""
+    try:
+        with open(f"/proc/{pid}/maps") as maps:
+            files = {line.split()[-1] for line in maps if "/libaio.so" in line}
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+    return {Path(file) for file in files}
+
+
 def maps_ours(pid: int) -> bool:
     """Whether the process has our library mapped, and no other libaio."""
-    with open(f"/proc/{pid}/maps") as maps:
-        files = {line.split()[-1] for line in maps if "libaio" in line}
-    return bool(files) and all(Path(file).parent == BUILD for file in files)
+    return {file.parent for file in libaio_maps(pid)} == {BUILD}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: the only test that uses AIO at its time")
 
 
 @pytest.fixture(params=ENGINES)
@@ -61,12 +73,16 @@ def engine(request) -> str:
     return request.param
 
 
-@pytest.fixture(scope="session", autouse=True)
-def aio_to_ourselves():
-    """Shares fs.aio-max-nr with other tests but not with those that use it up (tests/common)."""
+@pytest.fixture(autouse=True)
+def share_of_aio(request):
+    """Shares fs.aio-max-nr with other tests but not with those that use it up (tests/common).
+
+    A test with the mark `alone` is one of the latter, or counts what is in use.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
+    alone = request.node.get_closest_marker("alone")
     with open("/proc/sys/fs/aio-max-nr") as limit:
-        fcntl.flock(limit, fcntl.LOCK_SH)
+        fcntl.flock(limit, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
 
 
@@ -96,6 +112,14 @@ def mounted(device: Path | str, at: Path, *options: str):
         yield at
     finally:
         run("umount", at)
+
+
+def compiled(source: str, to: Path, *options: str | Path) -> Path:
+    """A program of this folder, with this project's header."""
+    file = PROJECT / "conformance" / source
+    warnings = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]
+    run("cc", *warnings, "-I", PROJECT / "include", "-o", to, file, *options)
+    return to
 
 
 def imports_of(binary: Path | str) -> list[str]:
