@@ -74,7 +74,7 @@ $(SHARED): $(CORE) libaio.map $(BUILD)/soname
 	$(CC) -shared -nostartfiles $(LDFLAGS) -o $@ \
 	    $(PUBLIC:%=-Wl,-u,%) $(HIDDEN:%=-Wl,-u,%) $(CORE) -Wl,--gc-sections \
 	    -Wl,-soname,$(SONAME) -Wl,--version-script=libaio.map \
-	    -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,text -Wl,-z,defs \
+	    -Wl,-z,relro,-z,now,-z,nodelete -Wl,-z,noexecstack -Wl,-z,text -Wl,-z,defs \
 	    $(DEBUGINFO)
 
 # Rebuilds the links when another SONAME is asked for.

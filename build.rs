@@ -3,7 +3,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for arg in ["-nostartfiles", "-Wl,-z,now", "-Wl,-z,noexecstack"] {
+    for arg in ["-nostartfiles", "-Wl,-z,now", "-Wl,-z,nodelete", "-Wl,-z,noexecstack"] {
         println!("cargo::rustc-cdylib-link-arg={arg}");
     }
 }

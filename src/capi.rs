@@ -15,8 +15,8 @@ use core::ptr;
 use libc::{EFAULT, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event, iocb};
-use crate::context::{self, Request};
-use crate::kernel;
+use crate::engine;
+use crate::request::Request;
 use crate::system::{fail, is_writable};
 
 /// Creates a context for `maxevents` requests in flight; `*ctxp` must be NULL before.
@@ -25,13 +25,8 @@ use crate::system::{fail, is_writable};
 /// As in C: the kernel checks `ctxp` (EFAULT).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_setup(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
-    // SAFETY: handed on to the kernel, which checks it.
-    let answer = unsafe { kernel::io_setup(maxevents, ctxp) };
-    if answer == 0 {
-        // SAFETY: the kernel has just written there.
-        context::register(unsafe { ctxp.read_unaligned() });
-    }
-    answer
+    // SAFETY: upheld by the caller.
+    unsafe { engine::setup(maxevents, ctxp) }
 }
 
 /// Cancels what it can, waits for the rest, and frees the context.
@@ -40,7 +35,7 @@ pub unsafe extern "C" fn io_setup(maxevents: c_int, ctxp: *mut io_context_t) -> 
 /// Any value of `ctx` is answered (EINVAL); the memory of requests in flight must still be there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_destroy(ctx: io_context_t) -> c_int {
-    context::destroy(ctx)
+    engine::destroy(ctx)
 }
 
 /// Queues up to `nr` requests; returns how many went in.
@@ -49,8 +44,8 @@ pub unsafe extern "C" fn io_destroy(ctx: io_context_t) -> c_int {
 /// Buffers that the requests name are lent to the kernel until their completion.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_submit(ctx: io_context_t, nr: c_long, ios: *mut *mut iocb) -> c_int {
-    // SAFETY: upheld by the caller; the kernel checks the pointers.
-    unsafe { kernel::io_submit(ctx, nr, ios) }
+    // SAFETY: upheld by the caller.
+    unsafe { engine::submit(ctx, nr, ios) }
 }
 
 /// Asks the kernel to cancel one request; its event still arrives through `io_getevents`.
@@ -64,7 +59,7 @@ pub unsafe extern "C" fn io_cancel(
     evt: *mut io_event,
 ) -> c_int {
     // SAFETY: upheld by the caller.
-    unsafe { kernel::io_cancel(ctx, iocb, evt) }
+    unsafe { engine::cancel(ctx, iocb, evt) }
 }
 
 /// Takes between `min_nr` and `nr` events, waiting up to `timeout` (NULL: for ever) for `min_nr`.
@@ -80,7 +75,7 @@ pub unsafe extern "C" fn io_getevents(
     timeout: *mut timespec,
 ) -> c_int {
     // SAFETY: upheld by the caller.
-    unsafe { context::get_events(ctx, min_nr, nr, events, timeout) }
+    unsafe { engine::get_events(ctx, min_nr, nr, events, timeout) }
 }
 
 /// [`io_getevents`] with the signal mask replaced by `*sigmask` (NULL: not) while it waits.
@@ -98,7 +93,7 @@ pub unsafe extern "C" fn io_pgetevents(
 ) -> c_int {
     let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask, with_mask: true };
     // SAFETY: upheld by the caller.
-    unsafe { context::get_events_anyhow(request) }
+    unsafe { engine::get_events_anyhow(request) }
 }
 
 /// [`io_setup`] that sets `*ctxp` to NULL itself, and refuses a `maxevents` below 1.
@@ -174,7 +169,7 @@ pub unsafe extern "C" fn io_queue_wait(ctx: io_context_t, timeout: *mut timespec
 /// The forms that programs linked before libaio 0.3.15 ask for, as hidden symbol versions.
 #[cfg(libaio_symver)]
 mod v0_1 {
-    use super::{c_int, c_long, io_context_t, io_event, iocb, kernel, ptr, timespec};
+    use super::{c_int, c_long, engine, io_context_t, io_event, iocb, ptr, timespec};
 
     core::arch::global_asm!(
         ".symver libaio_0_1_io_cancel, io_cancel@LIBAIO_0.1",
@@ -187,7 +182,7 @@ mod v0_1 {
     unsafe extern "C" fn libaio_0_1_io_cancel(ctx: io_context_t, iocb: *mut iocb) -> c_int {
         let mut unused = io_event::default();
         // SAFETY: upheld by the caller.
-        unsafe { kernel::io_cancel(ctx, iocb, &raw mut unused) }
+        unsafe { engine::cancel(ctx, iocb, &raw mut unused) }
     }
 
     /// `io_getevents(ctx, nr, events, timeout)`: waits for one event.

@@ -2,6 +2,7 @@
 //!
 //! | variable | values | default |
 //! | --- | --- | --- |
+//! | `LIBAIO_ENGINE` | `kernel` or `io_uring`: what contexts are made of (`engine.rs`) | `kernel` |
 //! | `LIBAIO_REAP` | `ring`: events are taken from the ring; `syscall`: by the kernel alone | `ring` |
 //! | `LIBAIO_SPIN_US` | microseconds, 0 to 1000000: see `spin.rs` | 0 |
 //!
@@ -24,6 +25,12 @@ const MOST_US: u32 = 1_000_000;
 /// How long a blocking call watches the ring before it sleeps, in nanoseconds.
 static SPIN_NS: AtomicU32 = AtomicU32::new(0);
 
+/// What was read; 0 before that.
+static SETTINGS: AtomicU32 = AtomicU32::new(0);
+const READ: u32 = 1;
+const RING: u32 = 2;
+const URING: u32 = 4;
+
 /// Whether a thread has taken it on itself to speak of wrong values.
 static TOLD: AtomicU32 = AtomicU32::new(0);
 
@@ -32,17 +39,42 @@ pub(crate) fn spin_ns() -> u32 {
     SPIN_NS.load(Ordering::Relaxed)
 }
 
-/// Reads the environment; whether events are to be taken from the ring at all.
+/// Whether events are to be taken from the kernel's rings at all.
 pub(crate) fn reaps_ring() -> bool {
+    settings() & RING != 0 && !valgrind::runs_here()
+}
+
+/// Whether contexts are to be made of io_uring.
+pub(crate) fn wants_uring() -> bool {
+    settings() & URING != 0
+}
+
+fn settings() -> u32 {
+    match SETTINGS.load(Ordering::Relaxed) {
+        0 => read_all(),
+        settings => settings,
+    }
+}
+
+/// Reads the environment.
+#[cold]
+fn read_all() -> u32 {
     let silent = TOLD.swap(1, Ordering::Relaxed) != 0;
     let us = read(c"LIBAIO_SPIN_US", "0 to 1000000, in microseconds", silent, microseconds);
     SPIN_NS.store(us.unwrap_or(0) * 1000, Ordering::Relaxed);
-    let ring = read(c"LIBAIO_REAP", "ring or syscall", silent, |value| match value {
-        b"ring" => Some(true),
-        b"syscall" => Some(false),
+    let reap = read(c"LIBAIO_REAP", "ring or syscall", silent, |value| match value {
+        b"ring" => Some(RING),
+        b"syscall" => Some(0),
         _ => None,
     });
-    ring.unwrap_or(true) && !valgrind::runs_here()
+    let engine = read(c"LIBAIO_ENGINE", "kernel or io_uring", silent, |value| match value {
+        b"kernel" => Some(0),
+        b"io_uring" => Some(URING),
+        _ => None,
+    });
+    let settings = READ | reap.unwrap_or(RING) | engine.unwrap_or(0);
+    SETTINGS.store(settings, Ordering::Relaxed);
+    settings
 }
 
 /// A whole number of microseconds up to [`MOST_US`].

@@ -1,5 +1,5 @@
-//! Which contexts are ours, and taking events from them: in user space where that is sure to be
-//! right, through the kernel otherwise.
+//! The kernel engine: which contexts are ours, and taking events from them: in user space where that
+//! is sure to be right, through the kernel otherwise.
 //!
 //! A context is ours where this library's `io_setup` made it, its ring is one we know, and the table
 //! (`table.rs`) has a place for it. The table is one anonymous mapping, made at the first call and
@@ -10,10 +10,11 @@ use core::ffi::{c_int, c_long};
 use core::ptr;
 use core::sync::atomic::AtomicPtr;
 
-use libc::{EFAULT, EINTR, EINVAL, sigset_t, timespec};
+use libc::{EFAULT, EINTR, EINVAL, timespec};
 
 use crate::abi::{io_context_t, io_event};
 use crate::gate::Entry;
+use crate::request::Request;
 use crate::ring::{self, Reaped};
 use crate::sync::Ordering;
 use crate::system::{ShortSleep, fail, refuses, this_thread};
@@ -24,100 +25,8 @@ use crate::{config, kernel, nested, spin, system};
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 const OFF: *mut Table = ptr::without_provenance_mut(1);
 
-/// What a caller of `io_getevents` or `io_pgetevents` asks for.
-#[derive(Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) context: io_context_t,
-    pub(crate) min_nr: c_long,
-    pub(crate) nr: c_long,
-    pub(crate) events: *mut io_event,
-    pub(crate) timeout: *const timespec,
-    /// NULL where the signal mask stays.
-    pub(crate) sigmask: *const sigset_t,
-    /// Whether it is `io_pgetevents`, which after a stop and a SIGCONT goes on waiting where
-    /// `io_getevents` answers EINTR, also without a mask.
-    pub(crate) with_mask: bool,
-}
-
-impl Request {
-    /// That of `io_getevents`.
-    #[inline(always)]
-    pub(crate) fn without_mask(
-        context: io_context_t,
-        min_nr: c_long,
-        nr: c_long,
-        events: *mut io_event,
-        timeout: *const timespec,
-    ) -> Self {
-        Request { context, min_nr, nr, events, timeout, sigmask: ptr::null(), with_mask: false }
-    }
-
-    /// The kernel's answer to the request as it is.
-    ///
-    /// # Safety
-    /// As `io_getevents`.
-    pub(crate) unsafe fn ask_kernel(self) -> c_int {
-        let Request { context, min_nr, nr, events, timeout, sigmask, with_mask } = self;
-        // SAFETY: upheld by the caller.
-        unsafe {
-            if with_mask {
-                kernel::io_pgetevents(context, min_nr, nr, events, timeout, sigmask)
-            } else {
-                kernel::io_getevents(context, min_nr, nr, events, timeout)
-            }
-        }
-    }
-
-    /// Whether user space may answer: nothing in it that the kernel would refuse or must see.
-    #[inline]
-    fn is_plain(self) -> bool {
-        self.sigmask.is_null()
-            && 0 <= self.min_nr
-            && self.min_nr <= self.nr
-            && !refuses(self.events)
-            && (self.timeout.is_null() || !refuses(self.timeout))
-    }
-
-    /// The number of events below which the caller wants to wait.
-    ///
-    /// # Safety
-    /// The timeout is NULL or readable.
-    #[inline]
-    pub(crate) unsafe fn least(self) -> u32 {
-        if self.min_nr == 0 {
-            return 0;
-        }
-        // SAFETY: upheld by the caller.
-        if !self.timeout.is_null() && unsafe { is_zero(self.timeout) } {
-            return 0;
-        }
-        clamped(self.min_nr)
-    }
-
-    /// The room for events, as far as a ring can fill it.
-    #[inline]
-    pub(crate) fn most(self) -> u32 {
-        clamped(self.nr)
-    }
-}
-
-/// `n`, which is not negative, or the largest number that the type holds.
-#[inline]
-fn clamped(n: c_long) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// # Safety
-/// `timeout` is readable.
-#[inline]
-unsafe fn is_zero(timeout: *const timespec) -> bool {
-    // SAFETY: upheld by the caller.
-    let timeout = unsafe { timeout.read_unaligned() };
-    timeout.tv_sec == 0 && timeout.tv_nsec == 0
-}
-
 /// The fast path of `io_getevents`: the context is where it is looked for first, nobody else reaps
-/// it, and the ring holds what is asked for. Everything else is left to [`get_events_elsewhere`] and
+/// it, and the ring holds what is asked for. Everything else is left to `elsewhere` and
 /// [`get_events_of_too_few`], with the arguments still in their registers.
 ///
 /// # Safety
@@ -129,6 +38,7 @@ pub(crate) unsafe fn get_events(
     nr: c_long,
     events: *mut io_event,
     timeout: *const timespec,
+    elsewhere: impl Fn(io_context_t, c_long, c_long, *mut io_event, *const timespec) -> c_int,
 ) -> c_int {
     let request = Request::without_mask(context, min_nr, nr, events, timeout);
     let me = this_thread();
@@ -144,8 +54,7 @@ pub(crate) unsafe fn get_events(
             None => unsafe { get_events_of_too_few(context, min_nr, nr, events, timeout) },
         };
     }
-    // SAFETY: upheld by the caller.
-    unsafe { get_events_elsewhere(context, min_nr, nr, events, timeout) }
+    elsewhere(context, min_nr, nr, events, timeout)
 }
 
 /// Reaps inside the gate, and leaves it. None: the kernel is to be asked.
@@ -179,23 +88,6 @@ unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c
         Reaped::Forked => Some(unknown()),
         Reaped::Fewer | Reaped::Strange => None,
     }
-}
-
-/// [`get_events`] where the fast path could not so much as look at the ring.
-///
-/// # Safety
-/// As `io_getevents`.
-#[cold]
-#[inline(never)]
-unsafe extern "C" fn get_events_elsewhere(
-    context: io_context_t,
-    min_nr: c_long,
-    nr: c_long,
-    events: *mut io_event,
-    timeout: *const timespec,
-) -> c_int {
-    // SAFETY: upheld by the caller.
-    unsafe { get_events_anyhow(Request::without_mask(context, min_nr, nr, events, timeout)) }
 }
 
 /// [`get_events`] where the ring did not hold enough.

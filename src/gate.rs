@@ -59,6 +59,19 @@ pub(crate) enum Entry {
     Crossed,
 }
 
+/// How a thread came in that has no kernel's reader to go to instead (`uring/`).
+#[derive(Debug, PartialEq)]
+pub(crate) enum Turn {
+    /// In state *user*, to be left by [`Gate::leave_user`].
+    User,
+    /// As [`Entry::Nested`].
+    Nested,
+    /// As [`Entry::Crossed`].
+    Crossed,
+    /// Not in: the context is dead.
+    Dead,
+}
+
 /// What a waiter does between two looks: nothing at first, then a short sleep.
 pub(crate) trait Pause {
     /// Sleeps for some tens of microseconds.
@@ -126,6 +139,42 @@ impl Gate {
             spin_loop();
         }
         false
+    }
+
+    /// Takes the gate for a reap in user space, waiting for other reaps to end, as long as it takes. Who
+    /// waits counts in `demand`, so that those who come later wait too.
+    #[cold]
+    pub(crate) fn wait_for_user<P: Pause>(&self, me: usize) -> Turn {
+        let mut looks = 0;
+        let turn = loop {
+            let word = self.word.load(Ordering::Relaxed);
+            if word == me {
+                break Turn::Nested;
+            }
+            if word & DEAD != 0 {
+                break Turn::Dead;
+            }
+            let may_take = word == FREE && (looks >= SPINS || !self.is_wanted());
+            if may_take && self.take(me) {
+                break Turn::User;
+            }
+            looks += 1;
+            if looks < SPINS {
+                spin_loop();
+                continue;
+            }
+            if looks == SPINS {
+                if P::holds_a_gate(me) {
+                    return Turn::Crossed;
+                }
+                self.demand.fetch_add(1, Ordering::Relaxed);
+            }
+            P::sleep();
+        };
+        if looks >= SPINS {
+            count_down(&self.demand, 1);
+        }
+        turn
     }
 
     /// Ends the reap.

@@ -9,18 +9,21 @@
 //! | [`capi`] | the exported functions and their symbol versions |
 //! | [`prep`] | the exported, out-of-line forms of the header's inline helpers |
 //! | [`abi`] | the C types, field for field those of the header |
-//! | `context` | the ways of a call through the rooms below |
+//! | `engine` | which of the two engines serves the program |
+//! | `uring` | the second engine, which makes contexts of io_uring: a house of its own |
+//! | `context` | the kernel's AIO: the ways of a call through the rooms below |
 //! | `table` | which contexts are ours: where an address finds its gate |
 //! | `gate` | the exclusion of one context: reaping in user space, or through the kernel |
 //! | `ring` | the view of the `aio_ring`, and the reap: pure |
 //! | `nested` | a call in a signal handler that interrupted a reap |
+//! | `request` | what a caller asks for |
 //! | `spin` | watching the ring before a call sleeps |
 //! | `kernel` | the raw AIO system calls, and how their answers become `-errno` |
 //! | `system` | what else the library needs of the system |
 //! | `config`, `valgrind` | what decides whether rings are reaped at all |
 //! | `sync` | the atomics of `gate` and `ring`: the machine's, or the model checker's |
 //!
-//! One `io_getevents` goes from `capi` to `context`, through the `gate` to the `ring`, and back; to
+//! One `io_getevents` goes from `capi` through `engine` to `context`, through the `gate` to the `ring`, and back; to
 //! `kernel` on the slow way alone.
 //!
 //! The library is `no_std`, allocates one table at the first call and nothing else, starts no thread,
@@ -42,6 +45,8 @@ pub mod capi;
 mod config;
 #[cfg(not(loom))]
 mod context;
+#[cfg(not(loom))]
+mod engine;
 mod gate;
 #[cfg(not(loom))]
 mod kernel;
@@ -51,6 +56,8 @@ mod model;
 mod nested;
 #[cfg(not(loom))]
 pub mod prep;
+#[cfg(not(loom))]
+mod request;
 mod ring;
 #[cfg(not(loom))]
 mod spin;
@@ -58,6 +65,7 @@ mod sync;
 #[cfg(not(loom))]
 mod system;
 mod table;
+mod uring;
 #[cfg(not(loom))]
 mod valgrind;
 

@@ -10,7 +10,8 @@ use core::ffi::c_int;
 
 use libc::{EFAULT, EINTR, EINVAL};
 
-use crate::context::{Request, unknown};
+use crate::context::unknown;
+use crate::request::Request;
 use crate::ring::{self, Reaped};
 use crate::system::{self, fail, refuses, sleep_under};
 use crate::table::Place;

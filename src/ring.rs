@@ -233,6 +233,10 @@ struct Header {
 #[cfg(not(loom))]
 const MAGIC: u32 = 0xa10a_10a1;
 
+/// Bytes before the first event.
+#[cfg(not(loom))]
+pub(crate) const HEADER_LENGTH: u64 = size_of::<Header>() as u64;
+
 /// A context's ring as the kernel mapped it.
 #[cfg(not(loom))]
 pub(crate) struct Mapped<'a>(&'a Header);
@@ -252,6 +256,55 @@ impl Mapped<'_> {
         let Header { nr, magic, incompat_features, header_length, .. } = *self.0;
         magic == MAGIC && incompat_features == 0 && header_length == 32 && nr > 1
     }
+}
+
+/// Makes zeroed memory an empty ring of `nr` slots which the kernel does not know of, and which
+/// [`Mapped::is_known`] and other programs' checks of the magic number refuse.
+///
+/// # Safety
+/// Room for the header and `nr` events, page-aligned.
+#[cfg(not(loom))]
+pub(crate) unsafe fn make_strange(at: *mut core::ffi::c_void, nr: u32) {
+    // SAFETY: upheld by the caller.
+    unsafe {
+        at.cast::<Header>().write(Header {
+            id: 0,
+            nr,
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            magic: 0,
+            compat_features: 0,
+            incompat_features: u32::MAX,
+            header_length: size_of::<Header>() as u32,
+        });
+    }
+}
+
+/// How many events a ring holds.
+#[cfg(not(loom))]
+pub(crate) fn events_in(ring: &Mapped<'_>) -> u32 {
+    let (nr, head, tail) = (ring.nr(), ring.head(), ring.tail());
+    // A program that reaps by itself may have stored anything as the head.
+    if head < nr { available(nr, head, tail) } else { 0 }
+}
+
+/// Puts an event in, as the kernel does; false where there is no room. The caller is the only one that
+/// does so.
+#[cfg(not(loom))]
+pub(crate) fn put(ring: &Mapped<'_>, event: io_event) -> bool {
+    let nr = ring.nr();
+    let at = ring.0.tail.load(Ordering::Relaxed);
+    let next = after(nr, at, 1);
+    // Acquire: the slot was copied before it was given back.
+    if next == ring.0.head.load(Ordering::Acquire) {
+        return false;
+    }
+    let header: *const Header = ring.0;
+    // SAFETY: `nr` events follow the header, in memory that may be written.
+    unsafe { header.add(1).cast::<io_event>().cast_mut().add(at as usize).write(event) };
+    // Release: pairs with the Acquire of `tail`.
+    ring.0.tail.store(next, Ordering::Release);
+    true
 }
 
 #[cfg(not(loom))]

@@ -11,8 +11,9 @@ use core::ffi::c_int;
 use libc::timespec;
 
 use crate::config;
-use crate::context::{self, Request};
-use crate::sync::{Ordering, spin_loop};
+use crate::context;
+use crate::request::Request;
+use crate::sync::{AtomicU32, Ordering, spin_loop};
 use crate::system::{duration_ns, now_ns};
 use crate::table::Place;
 
@@ -20,17 +21,44 @@ use crate::table::Place;
 const LONGEST: u32 = 8;
 
 /// Whether the last waits on the context were short enough for watching to have paid.
-fn waits_were_short(place: &Place, spin_ns: u32) -> bool {
-    place.average_wait_ns.load(Ordering::Relaxed) <= spin_ns
+fn waits_were_short(average: &AtomicU32, spin_ns: u32) -> bool {
+    average.load(Ordering::Relaxed) <= spin_ns
 }
 
 /// Counts a wait for an eighth of the average. Threads that wait at a time may overwrite each other's
 /// share; it is an estimate.
-fn note_wait(place: &Place, wait_ns: u64, spin_ns: u32) {
+fn note_wait(average: &AtomicU32, wait_ns: u64, spin_ns: u32) {
     let most = u64::from(spin_ns) * u64::from(LONGEST);
-    let average = u64::from(place.average_wait_ns.load(Ordering::Relaxed));
-    let next = average - average / 8 + wait_ns.min(most) / 8;
-    place.average_wait_ns.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
+    let before = u64::from(average.load(Ordering::Relaxed));
+    let next = before - before / 8 + wait_ns.min(most) / 8;
+    average.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
+}
+
+/// Watches for up to the time given, or `limit`, while that has paid lately; whether `is_there` came
+/// true. For the engine whose waits nobody else need be excluded from.
+pub(crate) fn watch(average: &AtomicU32, limit: u64, is_there: impl Fn() -> bool) -> bool {
+    let spin_ns = config::spin_ns();
+    if !waits_were_short(average, spin_ns) {
+        return false;
+    }
+    let (start, watch) = (now_ns(), limit.min(u64::from(spin_ns)));
+    loop {
+        let spent = now_ns() - start;
+        if is_there() {
+            note_wait(average, spent, spin_ns);
+            return true;
+        }
+        if spent >= watch {
+            return false;
+        }
+        spin_loop();
+    }
+}
+
+/// Counts a wait that was slept through; one that brought nothing is none that watching could have
+/// shortened.
+pub(crate) fn note_sleep(average: &AtomicU32, brought: bool, wait_ns: u64) {
+    note_wait(average, if brought { wait_ns } else { u64::MAX }, config::spin_ns());
 }
 
 /// A call that found fewer events than it wants, or the gate taken.
@@ -47,12 +75,12 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
     }
     let start = now_ns();
     let mut spent = 0;
-    if waits_were_short(place, spin_ns) {
+    if waits_were_short(&place.average_wait_ns, spin_ns) {
         let watch = limit.min(u64::from(spin_ns));
         while spent < watch && place.gate.enter_user(me) {
             // SAFETY: inside the gate, and plain.
             if let Some(n) = unsafe { context::reap_and_leave_out_of_line(place, request, me) } {
-                note_wait(place, now_ns() - start, spin_ns);
+                note_wait(&place.average_wait_ns, now_ns() - start, spin_ns);
                 return n;
             }
             spin_loop();
@@ -68,8 +96,6 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
         Request { timeout: if endless { request.timeout } else { &raw const rest }, ..request };
     // SAFETY: upheld by the caller; `rest` outlives the call.
     let answer = unsafe { context::through_kernel(place, rest, me) };
-    // A wait that brought nothing is none that watching could have shortened.
-    let wait_ns = if answer > 0 { now_ns() - start } else { u64::MAX };
-    note_wait(place, wait_ns, spin_ns);
+    note_sleep(&place.average_wait_ns, answer > 0, now_ns() - start);
     answer
 }

@@ -5,13 +5,13 @@
 #[cfg(not(any(loom, test)))]
 pub(crate) use core::{
     hint::spin_loop,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence, fence},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// In the model nothing interrupts a thread on its own stack, so there is nothing to order.
@@ -21,7 +21,7 @@ pub(crate) fn compiler_fence(_: Ordering) {}
 #[cfg(all(test, not(loom)))]
 pub(crate) use core::{
     hint::spin_loop,
-    sync::atomic::{AtomicUsize, Ordering, compiler_fence, fence},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence, fence},
 };
 #[cfg(all(test, not(loom)))]
 pub(crate) use stepped::{AtomicU32, at_each_step, step};
@@ -97,6 +97,17 @@ mod stepped {
         pub(crate) fn fetch_and(&self, value: u32, order: Ordering) -> u32 {
             step();
             self.0.fetch_and(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            old: u32,
+            new: u32,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u32, u32> {
+            step();
+            self.0.compare_exchange(old, new, success, failure)
         }
 
         pub(crate) fn compare_exchange_weak(

@@ -185,7 +185,33 @@ pub(crate) fn wiped_on_fork(size: usize) -> Option<*mut c_void> {
     })
 }
 
-/// Gives back what [`wiped_on_fork`] gave, and nobody has seen.
+/// Bytes in a page of memory.
+pub(crate) fn page_size() -> u64 {
+    // SAFETY: no precondition; every Linux answers.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    size.max(4096) as u64
+}
+
+/// How many processors the machine can have.
+pub(crate) fn possible_processors() -> u64 {
+    // SAFETY: no precondition.
+    errno_kept(|| unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) }).max(1) as u64
+}
+
+/// Whether this thread may ask for real-time I/O priority: `CAP_SYS_ADMIN` or `CAP_SYS_NICE`.
+pub(crate) fn may_be_real_time() -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    const SYS_ADMIN_OR_NICE: u32 = 1 << 21 | 1 << 23;
+    let header = [VERSION_3, 0];
+    let mut sets = [0u32; 6];
+    // SAFETY: a header, and room for two times three sets.
+    let answer = errno_kept(|| unsafe {
+        libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr())
+    });
+    answer == 0 && sets[0] & SYS_ADMIN_OR_NICE != 0
+}
+
+/// Gives back a mapping of this library's.
 pub(crate) fn unmap(memory: *mut c_void, size: usize) {
     // SAFETY: as the caller says, nobody uses it.
     errno_kept(|| unsafe { libc::munmap(memory, size) });

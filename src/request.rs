@@ -1,0 +1,103 @@
+//! What a caller of `io_getevents` or `io_pgetevents` asks for, and what of it can be told without
+//! the kernel.
+
+use core::ffi::{c_int, c_long};
+use core::ptr;
+
+use libc::{sigset_t, timespec};
+
+use crate::abi::{io_context_t, io_event};
+use crate::kernel;
+use crate::system::refuses;
+
+/// What a caller of `io_getevents` or `io_pgetevents` asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) context: io_context_t,
+    pub(crate) min_nr: c_long,
+    pub(crate) nr: c_long,
+    pub(crate) events: *mut io_event,
+    pub(crate) timeout: *const timespec,
+    /// NULL where the signal mask stays.
+    pub(crate) sigmask: *const sigset_t,
+    /// Whether it is `io_pgetevents`, which after a stop and a SIGCONT goes on waiting where
+    /// `io_getevents` answers EINTR, also without a mask.
+    pub(crate) with_mask: bool,
+}
+
+impl Request {
+    /// That of `io_getevents`.
+    #[inline(always)]
+    pub(crate) fn without_mask(
+        context: io_context_t,
+        min_nr: c_long,
+        nr: c_long,
+        events: *mut io_event,
+        timeout: *const timespec,
+    ) -> Self {
+        Request { context, min_nr, nr, events, timeout, sigmask: ptr::null(), with_mask: false }
+    }
+
+    /// The kernel's answer to the request as it is.
+    ///
+    /// # Safety
+    /// As `io_getevents`.
+    pub(crate) unsafe fn ask_kernel(self) -> c_int {
+        let Request { context, min_nr, nr, events, timeout, sigmask, with_mask } = self;
+        // SAFETY: upheld by the caller.
+        unsafe {
+            if with_mask {
+                kernel::io_pgetevents(context, min_nr, nr, events, timeout, sigmask)
+            } else {
+                kernel::io_getevents(context, min_nr, nr, events, timeout)
+            }
+        }
+    }
+
+    /// Whether user space may answer: nothing in it that the kernel would refuse or must see.
+    #[inline]
+    pub(crate) fn is_plain(self) -> bool {
+        self.sigmask.is_null()
+            && 0 <= self.min_nr
+            && self.min_nr <= self.nr
+            && !refuses(self.events)
+            && (self.timeout.is_null() || !refuses(self.timeout))
+    }
+
+    /// The number of events below which the caller wants to wait.
+    ///
+    /// # Safety
+    /// The timeout is NULL or readable.
+    #[inline]
+    pub(crate) unsafe fn least(self) -> u32 {
+        if self.min_nr == 0 {
+            return 0;
+        }
+        // SAFETY: upheld by the caller.
+        if !self.timeout.is_null() && unsafe { is_zero(self.timeout) } {
+            return 0;
+        }
+        clamped(self.min_nr)
+    }
+
+    /// The room for events, as far as a ring can fill it.
+    #[inline]
+    pub(crate) fn most(self) -> u32 {
+        clamped(self.nr)
+    }
+}
+
+/// `n`, which is not negative, or the largest number that the type holds.
+#[inline]
+fn clamped(n: c_long) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// # Safety
+/// `timeout` is readable.
+#[inline]
+unsafe fn is_zero(timeout: *const timespec) -> bool {
+    // SAFETY: upheld by the caller.
+    let timeout = unsafe { timeout.read_unaligned() };
+    timeout.tv_sec == 0 && timeout.tv_nsec == 0
+}

@@ -1,0 +1,215 @@
+//! One context: the memory that its address names, its io_uring, its requests.
+//!
+//! The memory is one private mapping: a page for [`Context`], then what looks like an `aio_ring`
+//! (`struct aio_ring`, `fs/aio.c`) and is what `io_context_t` points at, then the slots. The ring has
+//! another magic number than the kernel's, so that programs which look at it before they reap by
+//! themselves (fio, SPDK, Seastar) call `io_getevents` instead. One that does not look (QEMU) finds a
+//! ring that works, once it has asked for notification by an eventfd (`pump.rs`).
+
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use libc::{EAGAIN, EINVAL, ENOMEM};
+
+use super::free::Free;
+use super::pump::Pump;
+use super::queues::Queues;
+use super::slots::{Slot, Slots};
+use super::sys;
+use super::table::{self, Place};
+use crate::abi::{io_context_t, io_event};
+use crate::ring::{self, HEADER_LENGTH};
+use crate::sync::{AtomicU32, Ordering};
+use crate::system;
+
+/// The most entries that one call hands to the kernel.
+const MOST_SUBMISSIONS: u32 = 1024;
+
+/// How often another place in memory is tried where the table is full around one.
+const TRIES: usize = 16;
+
+/// What belongs to one context.
+pub(super) struct Context {
+    pub(super) queues: Queues,
+    pub(super) slots: Slots,
+    /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
+    pub(super) pump: Pump,
+    /// How many threads sleep in the kernel until there are completions.
+    pub(super) sleepers: AtomicU32,
+    /// The number of its place in the table.
+    place: usize,
+    /// The mapping that all of this lies in.
+    memory: *mut c_void,
+    size: usize,
+}
+
+/// How the memory of a context is laid out.
+struct Layout {
+    /// Events in the ring; one fewer requests can be in use.
+    nr: u32,
+    ring_at: usize,
+    slots_at: usize,
+    size: usize,
+}
+
+impl Layout {
+    /// For as many requests as the kernel would allow (`ioctx_alloc`, `aio_setup_ring`), who doubles
+    /// the number, because it counts by processor, and fills up the last page.
+    fn new(maxevents: u32) -> Result<Layout, c_int> {
+        const MOST_BYTES: u64 = 0x1000_0000;
+        let (page, processors) = (system::page_size(), system::possible_processors());
+        let event = size_of::<io_event>() as u64;
+        let wanted = u64::from(maxevents).max(processors * 4) * 2;
+        // The kernel doubles in 32 bits; what comes out small is more than fs.aio-max-nr.
+        if wanted as u32 as u64 > MOST_BYTES / event {
+            return Err(EINVAL);
+        }
+        if wanted > u32::MAX.into() {
+            return Err(EAGAIN);
+        }
+        let pages = (HEADER_LENGTH + event * (wanted + 2)).div_ceil(page);
+        let nr = (pages * page - HEADER_LENGTH) / event;
+        let slots_at = page + pages * page;
+        let size = slots_at + (nr - 1) * size_of::<Slot>() as u64;
+        let bytes = |n: u64| usize::try_from(n).map_err(|_| ENOMEM);
+        Ok(Layout {
+            nr: nr as u32,
+            ring_at: page as usize,
+            slots_at: bytes(slots_at)?,
+            size: bytes(size.next_multiple_of(page))?,
+        })
+    }
+}
+
+impl Context {
+    /// A new context; its address. It is in the table.
+    pub(super) fn make(maxevents: u32) -> Result<io_context_t, c_int> {
+        let layout = Layout::new(maxevents)?;
+        let requests = layout.nr - 1;
+        let submissions = maxevents.clamp(1, MOST_SUBMISSIONS).next_power_of_two();
+        let queues = Queues::new(submissions, requests).map_err(out_of)?;
+        let fd = queues.fd;
+        match placed_memory(&layout) {
+            Ok((memory, number, place)) => {
+                let at = |offset: usize| memory.wrapping_byte_add(offset);
+                // SAFETY: fresh memory, zeroed, as large as the layout says.
+                unsafe {
+                    let slots = Slots::at(
+                        at(layout.slots_at).cast(),
+                        requests,
+                        MaybeUninit::<Free>::zeroed().assume_init(),
+                    );
+                    memory.cast::<Context>().write(Context {
+                        queues,
+                        slots,
+                        pump: MaybeUninit::<Pump>::zeroed().assume_init(),
+                        sleepers: AtomicU32::new(0),
+                        place: number,
+                        memory,
+                        size: layout.size,
+                    });
+                    ring::make_strange(at(layout.ring_at).cast(), layout.nr);
+                }
+                super::forked::note_descriptor(number, fd);
+                let address: io_context_t = at(layout.ring_at).cast();
+                place.open(address.addr(), memory.cast());
+                Ok(address)
+            }
+            Err(error) => {
+                queues.close();
+                Err(error)
+            }
+        }
+    }
+
+    /// The address that the program knows it by.
+    pub(super) fn address(&self) -> io_context_t {
+        self.memory.wrapping_byte_add(system::page_size() as usize).cast()
+    }
+
+    /// The ring at that address.
+    pub(super) fn ring(&self) -> ring::Mapped<'_> {
+        // SAFETY: `make` has made it there.
+        unsafe { ring::Mapped::at(self.address()) }
+    }
+
+    /// Whether one more request would be more than the kernel would let be in use, where `pending`
+    /// have slots already but no entry.
+    pub(super) fn is_full(&self, pending: u32) -> bool {
+        // An event in the ring counts until it was taken, as the kernel's does. Looked at last: what
+        // the pump moves meanwhile is counted twice rather than not at all.
+        let in_use = self.queues.in_use() + pending;
+        self.pump.is_on() && in_use + ring::events_in(&self.ring()) >= self.slots.count()
+    }
+
+    /// Gives back all that the context has, itself included. Nobody uses it, and nothing is in flight.
+    ///
+    /// # Safety
+    /// `this` is what [`Context::make`] has put into the table, and is used no more.
+    pub(super) unsafe fn take_apart(this: *mut Context) {
+        // SAFETY: upheld by the caller.
+        let context = unsafe { &*this };
+        super::forked::forget_descriptors(context.place);
+        context.queues.close();
+        context.pump.close();
+        system::unmap(context.memory, context.size);
+    }
+
+    /// The number of its place.
+    pub(super) fn number(&self) -> usize {
+        self.place
+    }
+}
+
+/// Running out of descriptors is EAGAIN, as running out of contexts is for the kernel's AIO.
+fn out_of(error: c_int) -> c_int {
+    match error {
+        libc::ENOMEM => ENOMEM,
+        _ => EAGAIN,
+    }
+}
+
+/// Memory for a context at an address that has a place in the table.
+fn placed_memory(layout: &Layout) -> Result<(*mut c_void, usize, &'static Place), c_int> {
+    let table = table::table().ok_or(ENOMEM)?;
+    // Kept until the end, so that each try gets other memory.
+    let mut refused = [ptr::null_mut(); TRIES];
+    let mut result = Err(EAGAIN);
+    for unfit in &mut refused {
+        let memory = match sys::memory(layout.size) {
+            Ok(memory) => memory,
+            Err(_) => {
+                result = Err(ENOMEM);
+                break;
+            }
+        };
+        if let Some((number, place)) = table.reserve(memory.addr() + layout.ring_at) {
+            result = Ok((memory, number, place));
+            break;
+        }
+        *unfit = memory;
+    }
+    for memory in refused {
+        if !memory.is_null() {
+            system::unmap(memory, layout.size);
+        }
+    }
+    result
+}
+
+/// Counts a thread that is about to sleep until there are completions.
+pub(super) struct Sleeper<'a>(&'a AtomicU32);
+
+impl<'a> Sleeper<'a> {
+    pub(super) fn on(context: &'a Context) -> Self {
+        context.sleepers.fetch_add(1, Ordering::SeqCst);
+        Sleeper(&context.sleepers)
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

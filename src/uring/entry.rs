@@ -1,0 +1,250 @@
+//! From an iocb to an entry of io_uring, with the answers that the kernel's AIO gives at `io_submit`
+//! (`io_submit_one` and what it calls, `fs/aio.c`), in its order.
+//!
+//! What is not found here, because only the file can tell, comes as the event's `res`:
+//! docs/compatibility.md lists it.
+
+use core::ffi::c_int;
+
+use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
+use linux_raw_sys::io_uring::{IORING_FSYNC_DATASYNC, io_uring_op};
+
+use super::queues::{Sqe, empty_entry};
+use super::sys;
+use crate::abi::{IOCB_FLAG_RESFD, io_iocb_cmd, iocb};
+
+/// What the kernel transfers at most at a time (`MAX_RW_COUNT`): `INT_MAX` up to a page.
+const MOST_BYTES: u64 = 0x7fff_f000;
+/// `UIO_MAXIOV`
+const MOST_VECTORS: u64 = 1024;
+/// The `RWF_*` bits that a kernel may know: up to `RWF_NOSIGNAL` (Linux 6.18).
+const KNOWN_RW_FLAGS: u32 = 0x1ff;
+/// Which asks to be polled for; the kernel's AIO drops it.
+const RWF_HIPRI: u32 = 1;
+/// `RWF_APPEND` and `RWF_NOAPPEND`, which exclude each other.
+const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
+/// Bit in `aio_flags`: `aio_reqprio` counts.
+const IOCB_FLAG_IOPRIO: u32 = 1 << 1;
+
+/// The flags of the descriptors that the requests of one call name, asked for once as long as they
+/// name the same.
+pub(super) struct Descriptors {
+    last: c_int,
+    flags: c_int,
+}
+
+impl Descriptors {
+    pub(super) fn new() -> Self {
+        Descriptors { last: -1, flags: -EBADF }
+    }
+
+    /// The open flags of a descriptor that I/O can be asked of.
+    fn flags(&mut self, fd: c_int) -> Result<c_int, c_int> {
+        if fd != self.last || self.flags < 0 {
+            (self.last, self.flags) = (fd, sys::flags_of(fd));
+        }
+        if self.flags < 0 || self.flags & libc::O_PATH != 0 { Err(EBADF) } else { Ok(self.flags) }
+    }
+}
+
+/// The last address that `access_ok` lets through.
+const LAST_ADDRESS: u64 = if usize::BITS == 64 { i64::MAX as u64 } else { u32::MAX as u64 };
+
+/// Whether memory lies where no user's can (`access_ok`); where it is not mapped, the transfer fails.
+fn is_kernels(address: u64, length: u64) -> bool {
+    address.checked_add(length).is_none_or(|end| end > LAST_ADDRESS)
+}
+
+/// The checks that come before a request is counted.
+pub(super) fn check(iocb: &iocb) -> Result<(), c_int> {
+    let too_large = iocb.aio_buf as usize as u64 != iocb.aio_buf
+        || iocb.aio_nbytes as usize as u64 != iocb.aio_nbytes
+        || (iocb.aio_nbytes as isize) < 0;
+    if iocb.aio_reserved2 != 0 || too_large { Err(EINVAL) } else { Ok(()) }
+}
+
+/// A descriptor of our own of the eventfd that a request wants to be notified by; -1 for none.
+pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
+    if iocb.aio_flags & IOCB_FLAG_RESFD == 0 {
+        return Ok(-1);
+    }
+    match sys::duplicate(iocb.aio_resfd as c_int) {
+        fd if fd == -EBADF => Err(EBADF),
+        fd if fd < 0 => Err(libc::EAGAIN),
+        fd if sys::is_eventfd(fd) => Ok(fd),
+        fd => {
+            sys::close(fd);
+            Err(EINVAL)
+        }
+    }
+}
+
+/// Whether there is a file at all.
+pub(super) fn check_descriptor(iocb: &iocb, descriptors: &mut Descriptors) -> Result<(), c_int> {
+    descriptors.flags(iocb.aio_fildes).map(|_| ())
+}
+
+/// The entry for a request, without its `user_data`.
+///
+/// # Safety
+/// The iovecs of a vectored request are readable where they are not in the kernel's half.
+pub(super) unsafe fn entry(iocb: &iocb, descriptors: &mut Descriptors) -> Result<Sqe, c_int> {
+    use io_iocb_cmd as Command;
+    use io_uring_op as Op;
+    const PREAD: i16 = Command::IO_CMD_PREAD as i16;
+    const PWRITE: i16 = Command::IO_CMD_PWRITE as i16;
+    const PREADV: i16 = Command::IO_CMD_PREADV as i16;
+    const PWRITEV: i16 = Command::IO_CMD_PWRITEV as i16;
+    const FSYNC: i16 = Command::IO_CMD_FSYNC as i16;
+    const FDSYNC: i16 = Command::IO_CMD_FDSYNC as i16;
+    const POLL: i16 = Command::IO_CMD_POLL as i16;
+    let flags = descriptors.flags(iocb.aio_fildes)?;
+    let transfer = |op, access| {
+        // SAFETY: upheld by the caller.
+        unsafe { transfer(iocb, op, flags, access) }
+    };
+    match iocb.aio_lio_opcode {
+        PREAD => transfer(Op::IORING_OP_READ, libc::O_RDONLY),
+        PWRITE => transfer(Op::IORING_OP_WRITE, libc::O_WRONLY),
+        PREADV => transfer(Op::IORING_OP_READV, libc::O_RDONLY),
+        PWRITEV => transfer(Op::IORING_OP_WRITEV, libc::O_WRONLY),
+        FSYNC => sync(iocb, 0),
+        FDSYNC => sync(iocb, IORING_FSYNC_DATASYNC),
+        POLL => poll(iocb),
+        _ => Err(EINVAL),
+    }
+}
+
+/// An entry of that operation on the request's file.
+fn on_file(iocb: &iocb, op: io_uring_op) -> Sqe {
+    let mut entry = empty_entry();
+    entry.opcode = op as u8;
+    entry.fd = iocb.aio_fildes;
+    entry
+}
+
+/// # Safety
+/// As [`entry`].
+unsafe fn transfer(
+    iocb: &iocb,
+    op: io_uring_op,
+    flags: c_int,
+    access: c_int,
+) -> Result<Sqe, c_int> {
+    let mut entry = on_file(iocb, op);
+    if iocb.aio_flags & IOCB_FLAG_IOPRIO != 0 {
+        entry.ioprio = priority(iocb.aio_reqprio as u16)?;
+    }
+    let rw_flags = iocb.aio_rw_flags;
+    if rw_flags & !KNOWN_RW_FLAGS != 0 {
+        return Err(EOPNOTSUPP);
+    }
+    if rw_flags & RWF_BOTH_APPENDS == RWF_BOTH_APPENDS {
+        return Err(EINVAL);
+    }
+    entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI;
+    // O_ACCMODE itself is the mode that allows neither.
+    let mode = flags & libc::O_ACCMODE;
+    if mode != access && mode != libc::O_RDWR {
+        return Err(EBADF);
+    }
+    let vectored = matches!(op, io_uring_op::IORING_OP_READV | io_uring_op::IORING_OP_WRITEV);
+    let bytes = if vectored {
+        entry.len = iocb.aio_nbytes as u32;
+        // SAFETY: upheld by the caller.
+        unsafe { bytes_of(iocb.aio_buf, iocb.aio_nbytes) }?
+    } else {
+        let bytes = iocb.aio_nbytes.min(MOST_BYTES);
+        if is_kernels(iocb.aio_buf, bytes) {
+            return Err(EFAULT);
+        }
+        entry.len = bytes as u32;
+        bytes
+    };
+    // io_uring takes -1 for the file's own position; no offset below 0 is one for AIO, nor one that
+    // the transfer would go beyond the largest from (`rw_verify_area`).
+    let end = (iocb.aio_offset as u64).wrapping_add(bytes) as i64;
+    if iocb.aio_offset < 0 || end < 0 {
+        return Err(EINVAL);
+    }
+    entry.__bindgen_anon_1.off = iocb.aio_offset as u64;
+    entry.__bindgen_anon_2.addr = iocb.aio_buf;
+    Ok(entry)
+}
+
+/// How many bytes iovecs are, checked as `import_iovec` does.
+///
+/// # Safety
+/// They are readable where they are not in the kernel's half, or the null page.
+unsafe fn bytes_of(vectors: u64, count: u64) -> Result<u64, c_int> {
+    if count > MOST_VECTORS {
+        return Err(EINVAL);
+    }
+    let first = vectors as usize as *const iovec;
+    if count > 0 && crate::system::refuses(first) {
+        return Err(EFAULT);
+    }
+    let mut bytes = 0u64;
+    for i in 0..count as usize {
+        // SAFETY: upheld by the caller.
+        let iovec { iov_base, iov_len } = unsafe { first.add(i).read_unaligned() };
+        if (iov_len as isize) < 0 {
+            return Err(EINVAL);
+        }
+        let length = (iov_len as u64).min(MOST_BYTES - bytes);
+        if is_kernels(iov_base.addr() as u64, length) {
+            return Err(EFAULT);
+        }
+        bytes += length;
+    }
+    Ok(bytes)
+}
+
+/// An I/O priority that io_uring takes, or what the kernel would answer (`ioprio_check_cap`).
+fn priority(value: u16) -> Result<u16, c_int> {
+    const REAL_TIME: u16 = 1;
+    const BEST_EFFORT: u16 = 2;
+    const IDLE: u16 = 3;
+    match (value >> 13, value & 7) {
+        (REAL_TIME, _) if !crate::system::may_be_real_time() => Err(EPERM),
+        (REAL_TIME | BEST_EFFORT | IDLE, _) | (0, 0) => Ok(value),
+        _ => Err(EINVAL),
+    }
+}
+
+fn nothing_but_a_file(iocb: &iocb) -> bool {
+    iocb.aio_offset == 0 && iocb.aio_nbytes == 0 && iocb.aio_rw_flags == 0
+}
+
+fn sync(iocb: &iocb, fsync_flags: u32) -> Result<Sqe, c_int> {
+    if iocb.aio_buf != 0 || !nothing_but_a_file(iocb) {
+        return Err(EINVAL);
+    }
+    // What has no fsync: pipes, sockets, and files without a kind (eventfds and the like).
+    if matches!(sys::kind_of(iocb.aio_fildes) as u32, libc::S_IFIFO | libc::S_IFSOCK | 0) {
+        return Err(EINVAL);
+    }
+    let mut entry = on_file(iocb, io_uring_op::IORING_OP_FSYNC);
+    entry.__bindgen_anon_3.fsync_flags = fsync_flags;
+    Ok(entry)
+}
+
+fn poll(iocb: &iocb) -> Result<Sqe, c_int> {
+    if u64::from(iocb.aio_buf as u16) != iocb.aio_buf || !nothing_but_a_file(iocb) {
+        return Err(EINVAL);
+    }
+    // A file that cannot be polled is ready for everything: where that is nothing, it never will be.
+    let kind = if iocb.aio_buf == 0 { sys::kind_of(iocb.aio_fildes) as u32 } else { 0 };
+    if matches!(kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK) {
+        return Err(EINVAL);
+    }
+    let mut entry = on_file(iocb, io_uring_op::IORING_OP_POLL_ADD);
+    entry.__bindgen_anon_3.poll32_events = poll_events(iocb.aio_buf as u32);
+    Ok(entry)
+}
+
+/// The bits to poll for, as an entry has them: a big-endian kernel swaps the halves
+/// (`io_poll_parse_events`).
+pub(super) fn poll_events(events: u32) -> u32 {
+    if cfg!(target_endian = "big") { events.rotate_left(16) } else { events }
+}

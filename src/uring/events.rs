@@ -1,0 +1,347 @@
+//! `io_getevents` and `io_pgetevents`.
+
+use core::ffi::c_int;
+use core::ptr;
+
+use libc::{EFAULT, EINTR, EINVAL, timespec};
+use linux_raw_sys::io_uring::{
+    IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, io_uring_getevents_arg,
+};
+
+use super::context::{Context, Sleeper};
+use super::queues::Completions;
+use super::setup::{destroy, enter, leave};
+use super::submit::submit_again;
+use super::table::{Place, find};
+use super::{Rest, sys, thread_end};
+use crate::abi::io_context_t;
+use crate::gate::Turn;
+use crate::request::Request;
+use crate::ring::{self, Reaped};
+use crate::sync::Ordering;
+use crate::system::{self, duration_ns, fail, now_ns, refuses, sleep_under, this_thread};
+use crate::{config, spin};
+
+/// `io_getevents` and `io_pgetevents`
+///
+/// # Safety
+/// As `io_getevents`.
+pub(crate) unsafe fn get_events(request: Request) -> c_int {
+    let address = request.context;
+    if request.is_plain()
+        && let Some(place) = find(address.addr())
+        && place.gate.enter_user_at_once(this_thread())
+    {
+        // SAFETY: inside the gate; a plain request's pointers are good.
+        if let Take::Taken(n) = unsafe { take_inside(place, request, request.least(), 0) } {
+            return n as c_int;
+        }
+    }
+    // SAFETY: upheld by the caller.
+    unsafe { get_events_slowly(request) }
+}
+
+/// What came of an attempt to take events.
+enum Take {
+    /// So many were taken, at least as many as were asked for.
+    Taken(u32),
+    /// There are fewer, and none was taken.
+    Fewer,
+    /// There is no such context any more.
+    Gone,
+    /// Another thread holds the gate, which may wait for this one (`Entry::Crossed`).
+    Crossed,
+}
+
+/// Takes events inside the gate, behind those that were taken before, and leaves it.
+///
+/// # Safety
+/// The caller has entered the gate in state *user*; `events` of the request has room.
+#[inline]
+unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -> Take {
+    let address = request.context;
+    if !place.is_of(address.addr()) {
+        place.gate.leave_user();
+        return Take::Gone;
+    }
+    // SAFETY: inside the gate, and the right one.
+    let context = unsafe { place.context() };
+    let me = this_thread();
+    let held = || place.gate.is_held_by(me);
+    let (to, most) = (request.events.wrapping_add(taken as usize), request.most() - taken);
+    // SAFETY: inside the gate, room as the caller says.
+    let reaped = unsafe {
+        if context.pump.is_on() {
+            ring::reap(&context.ring(), &place.nest, least, most, to, held)
+        } else {
+            ring::reap(&completions(context), &place.nest, least, most, to, held)
+        }
+    };
+    leave_gate(place, address);
+    outcome(reaped)
+}
+
+fn outcome(reaped: Reaped) -> Take {
+    match reaped {
+        Reaped::Taken(n) => Take::Taken(n),
+        Reaped::Fewer => Take::Fewer,
+        // Who stores senseless indices into the ring finds no event there.
+        Reaped::Strange | Reaped::Forked => Take::Gone,
+    }
+}
+
+fn completions(context: &Context) -> Completions<'_> {
+    Completions {
+        queues: &context.queues,
+        slots: &context.slots,
+        may_be_orphans: thread_end::was_there_any(),
+    }
+}
+
+/// Leaves the gate after a reap; where a signal handler destroyed the context meanwhile, does it now.
+#[inline]
+pub(super) fn leave_gate(place: &Place, address: io_context_t) {
+    place.gate.leave_user();
+    if place.is_doomed() && place.doomed.swap(0, Ordering::Relaxed) != 0 {
+        // The reap has its own answer; errno is the reap's.
+        system::errno_kept(|| destroy(address));
+    }
+}
+
+/// Takes events, waiting for the gate.
+///
+/// # Safety
+/// As [`take_inside`], but for the gate.
+unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
+    let me = this_thread();
+    match place.gate.wait_for_user::<Rest>(me) {
+        // SAFETY: upheld by the caller.
+        Turn::User => unsafe { take_inside(place, request, 0, taken) },
+        Turn::Dead => Take::Gone,
+        Turn::Crossed => Take::Crossed,
+        Turn::Nested => system::with_signals_blocked(|| {
+            if place.is_doomed() {
+                return Take::Gone;
+            }
+            // SAFETY: the reap below this handler is inside the gate, of this very context: a handler
+            // does not run long enough for another to come to the place.
+            let context = unsafe { place.context() };
+            let (to, most) = (request.events.wrapping_add(taken as usize), request.most() - taken);
+            // SAFETY: room as the caller says, and signals are blocked.
+            outcome(unsafe {
+                if context.pump.is_on() {
+                    ring::reap_nested(&context.ring(), &place.nest, most, to)
+                } else {
+                    ring::reap_nested(&completions(context), &place.nest, most, to)
+                }
+            })
+        }),
+    }
+}
+
+/// Any request, with the kernel's checks in its order.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+#[inline(never)]
+unsafe fn get_events_slowly(request: Request) -> c_int {
+    let address = request.context;
+    let Some(place) = find(address.addr()) else {
+        // SAFETY: upheld by the caller.
+        return unsafe { request.ask_kernel() };
+    };
+    if !request.timeout.is_null() && refuses(request.timeout) {
+        return fail(EFAULT);
+    }
+    // What the mask lets through comes through, also where events are ready.
+    let interrupted = match request.sigmask.is_null() {
+        true => 0,
+        false => sleep_under(0, request.sigmask),
+    };
+    if interrupted != 0 && interrupted != EINTR {
+        return fail(interrupted);
+    }
+    if !enter(place, address) {
+        return fail(EINVAL);
+    }
+    // SAFETY: upheld by the caller; a user counts.
+    let answer = unsafe { get_events_as_user(place, request, interrupted != 0) };
+    leave(place);
+    answer.unwrap_or_else(fail)
+}
+
+/// # Safety
+/// As `io_getevents`; the caller counts as a user of the place.
+unsafe fn get_events_as_user(
+    place: &'static Place,
+    request: Request,
+    interrupted: bool,
+) -> Result<c_int, c_int> {
+    // SAFETY: upheld by the caller.
+    let context = unsafe { place.context() };
+    if !(0 <= request.min_nr && request.min_nr <= request.nr) {
+        return Err(EINVAL);
+    }
+    // SAFETY: the timeout is good, as far as can be told.
+    let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
+    let start = now_ns();
+    let mut taken = 0;
+    let ended = loop {
+        if place.life.is_over() {
+            break EINVAL;
+        }
+        // SAFETY: upheld by the caller.
+        match unsafe { take_or_fault(place, context, request, taken) }? {
+            Take::Taken(n) => taken += n,
+            Take::Gone => break EINVAL,
+            // As if nothing were there yet, or a signal had come.
+            Take::Crossed => break if least == 0 { 0 } else { EINTR },
+            Take::Fewer => (),
+        }
+        let left = limit.saturating_sub(now_ns() - start);
+        if taken >= least || left == 0 {
+            break if interrupted { EINTR } else { 0 };
+        }
+        if interrupted {
+            break EINTR;
+        }
+        if !settle_orphan(place, context) {
+            continue;
+        }
+        let answer = wait(place, context, request, least - taken, left);
+        if answer != 0 {
+            // What came at the same moment is not left behind.
+            // SAFETY: upheld by the caller.
+            if let Take::Taken(n) = unsafe { take_or_fault(place, context, request, taken) }? {
+                taken += n;
+            }
+            break answer;
+        }
+    };
+    leave_rest_to_others(context);
+    if taken == 0 && ended != 0 { Err(ended) } else { Ok(taken as c_int) }
+}
+
+/// [`take`], or the kernel's answer where events have come and there is no memory to put them in.
+///
+/// # Safety
+/// As `io_getevents`; the caller counts as a user of the place.
+unsafe fn take_or_fault(
+    place: &'static Place,
+    context: &Context,
+    request: Request,
+    taken: u32,
+) -> Result<Take, c_int> {
+    if request.most() == taken {
+        return Ok(Take::Taken(0));
+    }
+    if !refuses(request.events) {
+        // SAFETY: upheld by the caller.
+        return Ok(unsafe { take(place, request, taken) });
+    }
+    let there = match context.pump.is_on() {
+        true => ring::events_in(&context.ring()),
+        false => context.queues.ready(),
+    };
+    if there > 0 { Err(EFAULT) } else { Ok(Take::Taken(0)) }
+}
+
+/// Has a poll submitted anew that stands in the way of other completions; false where there was one.
+fn settle_orphan(place: &'static Place, context: &Context) -> bool {
+    if !thread_end::was_there_any() || context.pump.is_on() {
+        return true;
+    }
+    let me = this_thread();
+    if completions(context).orphan().is_none() || !place.gate.enter_user(me) {
+        return true;
+    }
+    let settled = system::with_signals_blocked(|| {
+        let found = !context.pump.is_on() && !place.life.is_over();
+        let completions = completions(context);
+        let orphan = completions.orphan().filter(|_| found);
+        orphan.inspect(|cqe| submit_again(context, place, cqe)).is_some()
+    });
+    leave_gate(place, context.address());
+    !settled
+}
+
+/// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call. It may come
+/// back without any.
+fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
+    if config::spin_ns() != 0 && spin::watch(&place.average_wait_ns, left, || is_something(context))
+    {
+        return 0;
+    }
+    let start = now_ns();
+    let answer = sleep(place, context, request, more, left);
+    if config::spin_ns() != 0 {
+        spin::note_sleep(&place.average_wait_ns, is_something(context), now_ns() - start);
+    }
+    answer
+}
+
+/// Whether there is anything to take.
+fn is_something(context: &Context) -> bool {
+    if context.pump.is_on() {
+        ring::events_in(&context.ring()) > 0
+    } else {
+        context.queues.ready() > 0
+    }
+}
+
+/// Sleeps in the kernel; as [`wait`].
+fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
+    let mut time =
+        timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
+    let endless = left == u64::MAX;
+    let time_or_none = if endless { ptr::null_mut() } else { &raw mut time };
+    if context.pump.is_on() {
+        return sleep_on_bell(place, context, request, time_or_none);
+    }
+    let _counted = Sleeper::on(context);
+    if place.life.is_over() || context.pump.is_on() {
+        return 0;
+    }
+    if request.with_mask {
+        // As io_pgetevents, and unlike io_uring_enter, it goes on after a stop.
+        let answer = sys::wait_readable(context.queues.fd, time_or_none, request.sigmask);
+        return if answer < 0 { -answer } else { 0 };
+    }
+    // More than the queue was made for cannot come.
+    let more = more.min(context.slots.count());
+    let arg = io_uring_getevents_arg {
+        sigmask: 0,
+        sigmask_sz: 0,
+        min_wait_usec: 0,
+        ts: time_or_none.addr() as u64,
+    };
+    let flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    match -sys::enter(context.queues.fd, 0, more, flags, Some(&arg)) {
+        EINTR => EINTR,
+        // The time is over, which the caller's clock says too; anything else is looked at again.
+        _ => 0,
+    }
+}
+
+/// Sleeps until the pump has put something into the ring.
+fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut timespec) -> c_int {
+    let pump = &context.pump;
+    pump.wait();
+    let mut answer = 0;
+    if ring::events_in(&context.ring()) == 0 && !place.life.is_over() {
+        answer = sys::wait_readable(pump.bell(), time, request.sigmask);
+        if answer > 0 && !place.life.is_over() {
+            sys::silence_bell(pump.bell());
+        }
+    }
+    pump.waited();
+    if answer < 0 { -answer } else { 0 }
+}
+
+/// Whoever was woken by the bell has silenced it: it rings again for the others, where there is more.
+fn leave_rest_to_others(context: &Context) {
+    if context.pump.is_on() && ring::events_in(&context.ring()) > 0 {
+        context.pump.ring_if_waited_for();
+    }
+}

@@ -1,0 +1,86 @@
+//! What a child of `fork` must not keep: the descriptors of its parent's contexts. They would hold the
+//! parent's io_urings beyond their `io_destroy`. (A child that executes a program is rid of them by
+//! close-on-exec.)
+//!
+//! The numbers stand in memory that the child inherits, unlike the table of places; its handler
+//! closes them, before anything else of the child's runs. The mappings stay: nothing uses them.
+
+use core::ffi::{c_int, c_void};
+use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+
+use super::{sys, table};
+use crate::system;
+
+unsafe extern "C" {
+    /// What `pthread_atfork(3)` calls in the C library; that function itself is in no shared one.
+    fn __register_atfork(
+        prepare: Option<unsafe extern "C" fn()>,
+        parent: Option<unsafe extern "C" fn()>,
+        child: Option<unsafe extern "C" fn()>,
+        object: *const c_void,
+    ) -> c_int;
+}
+
+/// For each place the io_uring and the bell, each a descriptor and 1.
+type Descriptors = [[AtomicI32; 2]; table::places()];
+
+static DESCRIPTORS: AtomicPtr<Descriptors> = AtomicPtr::new(ptr::null_mut());
+/// Places from there on never had any.
+static EVER_USED: AtomicU32 = AtomicU32::new(0);
+
+/// Prepares for forks; whether that was possible.
+pub(super) fn prepare() -> bool {
+    if !DESCRIPTORS.load(Ordering::Acquire).is_null() {
+        return true;
+    }
+    let Ok(made) = sys::memory(size_of::<Descriptors>()) else { return false };
+    let order = Ordering::AcqRel;
+    let made = made.cast();
+    if DESCRIPTORS.compare_exchange(ptr::null_mut(), made, order, Ordering::Acquire).is_err() {
+        system::unmap(made.cast(), size_of::<Descriptors>());
+        return true;
+    }
+    // The library is never unloaded (-z nodelete), so no handler outlives its code.
+    // SAFETY: a function of this library, which may run in any child.
+    system::errno_kept(|| unsafe { __register_atfork(None, None, Some(in_child), ptr::null()) });
+    true
+}
+
+fn descriptors(place: usize) -> Option<&'static [AtomicI32; 2]> {
+    // SAFETY: never freed.
+    unsafe { DESCRIPTORS.load(Ordering::Acquire).as_ref() }?.get(place)
+}
+
+/// A context has got its io_uring.
+pub(super) fn note_descriptor(place: usize, fd: c_int) {
+    EVER_USED.fetch_max(place as u32 + 1, Ordering::Relaxed);
+    if let Some([ring, _]) = descriptors(place) {
+        ring.store(fd + 1, Ordering::Relaxed);
+    }
+}
+
+/// A context has got a bell.
+pub(super) fn note_bell(place: usize, fd: c_int) {
+    if let Some([_, bell]) = descriptors(place) {
+        bell.store(fd + 1, Ordering::Relaxed);
+    }
+}
+
+/// A context is about to close its descriptors.
+pub(super) fn forget_descriptors(place: usize) {
+    for descriptor in descriptors(place).into_iter().flatten() {
+        descriptor.store(0, Ordering::Relaxed);
+    }
+}
+
+unsafe extern "C" fn in_child() {
+    for place in 0..EVER_USED.load(Ordering::Relaxed) {
+        for descriptor in descriptors(place as usize).into_iter().flatten() {
+            let fd = descriptor.swap(0, Ordering::Relaxed) - 1;
+            if fd >= 0 {
+                sys::close(fd);
+            }
+        }
+    }
+}

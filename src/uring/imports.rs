@@ -1,0 +1,107 @@
+//! Which programs io_uring cannot serve: those that take their events from a context by the system
+//! call itself, which knows only the kernel's own contexts. MariaDB does: it calls io_setup, io_submit
+//! and io_destroy of libaio, and `io_getevents(2)` by number.
+//!
+//! It shows in what the program and its libraries import: `io_setup`, but none of the functions that
+//! take events. A program that reads the ring instead (QEMU) does not import these either; it can be
+//! served where an eventfd wakes it (`pump.rs`), and imports `eventfd`. One that looks its functions
+//! up by name imports nothing, and is served.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::slice;
+
+use libc::{PT_DYNAMIC, dl_phdr_info};
+
+/// What the loaded objects import of libaio, taken together.
+#[derive(Default)]
+struct Imports {
+    makes_contexts: bool,
+    takes_events: bool,
+    has_eventfd: bool,
+}
+
+/// Whether contexts made of io_uring would be of no use to this process.
+pub(super) fn take_events_by_system_call() -> bool {
+    let mut found = Imports::default();
+    // SAFETY: the function matches, and `found` outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut found).cast()) };
+    found.makes_contexts && !found.takes_events && !found.has_eventfd
+}
+
+/// Entry of a dynamic section: `Elf64_Dyn` or `Elf32_Dyn`.
+#[repr(C)]
+struct Dynamic {
+    tag: isize,
+    value: usize,
+}
+
+const DT_NULL: isize = 0;
+const DT_HASH: isize = 4;
+const DT_STRTAB: isize = 5;
+const DT_SYMTAB: isize = 6;
+const DT_GNU_HASH: isize = 0x6fff_fef5;
+const SHN_UNDEF: u16 = 0;
+
+#[cfg(target_pointer_width = "32")]
+use libc::Elf32_Sym as Symbol;
+#[cfg(target_pointer_width = "64")]
+use libc::Elf64_Sym as Symbol;
+
+unsafe extern "C" fn look_at(info: *mut dl_phdr_info, _: usize, found: *mut c_void) -> c_int {
+    // SAFETY: the loader's description of an object that is loaded.
+    let info = unsafe { &*info };
+    // SAFETY: what `take_events_by_system_call` gave.
+    let found = unsafe { &mut *found.cast::<Imports>() };
+    // SAFETY: as above.
+    let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    if let Some(dynamic) = headers.iter().find(|h| h.p_type == PT_DYNAMIC) {
+        // SAFETY: the object's own dynamic section.
+        unsafe { look_through(info.dlpi_addr as usize, dynamic.p_vaddr as usize, found) };
+    }
+    0
+}
+
+/// # Safety
+/// An object is loaded at `base`, with its dynamic section at `dynamic` from there.
+unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
+    let (mut strings, mut symbols, mut hash, mut gnu_hash) = (0, 0, 0, 0);
+    let mut entry = (base + dynamic) as *const Dynamic;
+    // SAFETY: the section ends with DT_NULL.
+    while unsafe { (*entry).tag } != DT_NULL {
+        // SAFETY: as above.
+        let Dynamic { tag, value } = unsafe { entry.read() };
+        match tag {
+            DT_STRTAB => strings = value,
+            DT_SYMTAB => symbols = value,
+            DT_HASH => hash = value,
+            DT_GNU_HASH => gnu_hash = value,
+            _ => (),
+        }
+        entry = entry.wrapping_add(1);
+    }
+    // The loader has relocated them, but for objects that it did not load (the vDSO).
+    let at = |value: usize| if value < base { base + value } else { value };
+    if strings == 0 || symbols == 0 || (hash == 0 && gnu_hash == 0) {
+        return;
+    }
+    // The GNU table begins with the first symbol that is defined: imports come before it. The other
+    // says how many there are.
+    let (table, word) = if gnu_hash != 0 { (gnu_hash, 1) } else { (hash, 1) };
+    // SAFETY: both tables have as many words.
+    let count = unsafe { (at(table) as *const u32).add(word).read() };
+    for i in 0..count as usize {
+        // SAFETY: as many symbols, with their names in the table of strings.
+        let symbol = unsafe { &*(at(symbols) as *const Symbol).add(i) };
+        if symbol.st_shndx != SHN_UNDEF {
+            continue;
+        }
+        // SAFETY: as above.
+        let name = unsafe { CStr::from_ptr((at(strings) + symbol.st_name as usize) as *const _) };
+        match name.to_bytes() {
+            b"io_setup" | b"io_queue_init" => found.makes_contexts = true,
+            b"io_getevents" | b"io_pgetevents" | b"io_queue_run" => found.takes_events = true,
+            b"eventfd" => found.has_eventfd = true,
+            _ => (),
+        }
+    }
+}

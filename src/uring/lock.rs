@@ -1,0 +1,67 @@
+//! The exclusion of those who put entries into one submission queue.
+//!
+//! | word | state | who may leave it, and to what |
+//! | --- | --- | --- |
+//! | 0 | free | anybody: to their own |
+//! | a thread | that thread fills entries and moves the queue's tail | that thread: to free |
+//!
+//! It is held for as long as it takes to copy a few entries, over no system call but where the queue
+//! is full. A signal handler that finds its own thread's name there has interrupted that: it may go
+//! on beside it, for both move the tail by compare-and-swap from what it was before they filled their
+//! entries, and the one that was interrupted then finds it changed and fills others (`queues.rs`).
+
+use crate::gate::Pause;
+use crate::sync::{AtomicUsize, Ordering, spin_loop};
+
+/// How often a waiter looks again before it sleeps in between.
+const SPINS: u32 = if cfg!(loom) { 2 } else { 200 };
+
+/// All zero is a free lock.
+#[repr(transparent)]
+pub(crate) struct Lock(AtomicUsize);
+
+/// How a thread came in.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Taken {
+    /// To be given back by [`Lock::release`].
+    Now,
+    /// This thread holds it already, below this signal handler.
+    Below,
+    /// Not in: another thread holds it, and this one, in a signal handler, holds what that thread may
+    /// be waiting for.
+    Crossed,
+}
+
+impl Lock {
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Lock(AtomicUsize::new(0))
+    }
+
+    pub(crate) fn take<P: Pause>(&self, me: usize) -> Taken {
+        let mut looks = 0;
+        loop {
+            match self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Taken::Now,
+                Err(holder) if holder == me => return Taken::Below,
+                Err(_) => looks += 1,
+            }
+            if looks < SPINS {
+                spin_loop();
+            } else if looks == SPINS && P::holds_a_gate(me) {
+                return Taken::Crossed;
+            } else {
+                P::sleep();
+            }
+        }
+    }
+
+    pub(crate) fn release(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    /// Whether that thread holds it.
+    pub(crate) fn is_held_by(&self, thread: usize) -> bool {
+        self.0.load(Ordering::Relaxed) == thread
+    }
+}

@@ -1,0 +1,207 @@
+//! The thread of a context whose program asks to be notified by an eventfd: it moves completions into
+//! the ring at the context's address, and then adds to the eventfds.
+//!
+//! So a program that is woken by the eventfd and reads the ring by itself (QEMU) finds its events
+//! there, and one that calls `io_getevents` gets them from there too. Other contexts have no such
+//! thread, and their completions are taken straight from the queue.
+//!
+//! | state | who takes completions off the queue | where `io_getevents` looks, where it sleeps |
+//! | --- | --- | --- |
+//! | off | who holds the gate in state *user* | the queue; `io_uring_enter` |
+//! | on | the pump alone | the ring; `ppoll` on the bell |
+//!
+//! It goes on at the first request with an eventfd, by a thread that holds the gate in state *user*,
+//! and stays on until the context was destroyed. To the ring the pump is what the kernel is to that of
+//! its own contexts: it stores events, then the tail; whoever holds the gate, or the program by itself,
+//! stores the head.
+//!
+//! # The bell
+//! An eventfd on which threads sleep. A sleeper counts itself, looks at the ring once more, and sleeps;
+//! the pump stores the tail, and rings where anybody is counted. A fence between the two steps on
+//! either side has one of the two see the other. Who wakes silences the bell before it looks again, and
+//! rings anew where it leaves events to others (`mod.rs`).
+
+use core::cell::UnsafeCell;
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use libc::EAGAIN;
+use linux_raw_sys::io_uring::IORING_ENTER_GETEVENTS;
+
+use super::context::Context;
+use super::table::Place;
+use super::{INTERNAL, Rest, sys};
+use crate::gate::Pause as _;
+use crate::ring;
+use crate::sync::{AtomicU32, Ordering, fence};
+use crate::system;
+
+/// Bytes of stack, of which the thread's own variables of the C library take a part.
+const STACK: usize = 128 * 1024;
+
+/// All zero is a pump that is off.
+#[repr(C)]
+pub(super) struct Pump {
+    on: AtomicU32,
+    /// How many threads sleep, or are about to, until the bell rings.
+    waiters: AtomicU32,
+    /// The bell's descriptor and 1.
+    bell: AtomicU32,
+    /// Written before `on`, read by the destroyer.
+    thread: UnsafeCell<libc::pthread_t>,
+}
+
+/// What the thread is given: its context and the place of it, both of which outlive it.
+struct Work {
+    context: &'static Context,
+    place: &'static Place,
+}
+
+impl Pump {
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire) != 0
+    }
+
+    pub(super) fn bell(&self) -> c_int {
+        self.bell.load(Ordering::Relaxed) as c_int - 1
+    }
+
+    /// Counts a thread that will sleep on the bell if there is nothing.
+    pub(super) fn wait(&self) {
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // pairs with the one in `ring_if_waited_for`
+    }
+
+    pub(super) fn waited(&self) {
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Rings where anybody waits.
+    pub(super) fn ring_if_waited_for(&self) {
+        fence(Ordering::SeqCst); // pairs with the one in `wait`
+        if self.waiters.load(Ordering::Relaxed) != 0 {
+            sys::ring_bell(self.bell());
+        }
+    }
+
+    /// Gives the bell back.
+    pub(super) fn close(&self) {
+        if self.bell() >= 0 {
+            sys::close(self.bell());
+        }
+    }
+}
+
+/// Has a pump go on. The caller holds the gate in state *user*, and no other thread does this.
+pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
+    let pump = &context.pump;
+    if pump.bell() < 0 {
+        let bell = sys::eventfd();
+        if bell < 0 {
+            return Err(EAGAIN);
+        }
+        pump.bell.store(bell as u32 + 1, Ordering::Relaxed);
+        super::forked::note_bell(context.number(), bell);
+    }
+    let mut thread = MaybeUninit::uninit();
+    // The thread inherits the mask: no handler of the program's runs on it.
+    let answer = system::with_signals_blocked(|| {
+        system::errno_kept(|| {
+            let mut attributes = MaybeUninit::uninit();
+            let attributes = attributes.as_mut_ptr();
+            // SAFETY: initialised first; `work` reads what `context` holds, which outlives the
+            // thread (`stop`).
+            unsafe {
+                libc::pthread_attr_init(attributes);
+                libc::pthread_attr_setstacksize(attributes, STACK);
+                let argument = ptr::from_ref(context).cast_mut().cast();
+                let answer = libc::pthread_create(thread.as_mut_ptr(), attributes, work, argument);
+                libc::pthread_attr_destroy(attributes);
+                answer
+            }
+        })
+    });
+    if answer != 0 {
+        return Err(EAGAIN);
+    }
+    // SAFETY: nobody reads it before `on`.
+    unsafe { *pump.thread.get() = thread.assume_init() };
+    pump.on.store(1, Ordering::Release);
+    Ok(())
+}
+
+/// Ends the pump of a context that is over; where it sleeps, the caller has woken it by an entry.
+pub(super) fn stop(context: &Context) {
+    if context.pump.is_on() {
+        sys::ring_bell(context.pump.bell());
+        // SAFETY: stored before `on`, and joined once, by the only destroyer.
+        system::errno_kept(|| unsafe {
+            libc::pthread_join(*context.pump.thread.get(), ptr::null_mut())
+        });
+    }
+}
+
+extern "C" fn work(argument: *mut c_void) -> *mut c_void {
+    // SAFETY: `start` gave it; it lives until this thread has ended.
+    let context: &'static Context = unsafe { &*argument.cast() };
+    let Some(place) = super::setup::place_of(context) else { return ptr::null_mut() };
+    let name = c"libaio-pump";
+    // SAFETY: a C string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    let work = Work { context, place };
+    while !context.pump.is_on() {
+        Rest::sleep();
+    }
+    loop {
+        let moved = work.move_all();
+        if place.life.is_over() {
+            return ptr::null_mut();
+        }
+        if !moved {
+            sys::enter(context.queues.fd, 0, 1, IORING_ENTER_GETEVENTS, None);
+        }
+    }
+}
+
+impl Work {
+    /// Moves every completion that is there; whether there was any.
+    fn move_all(&self) -> bool {
+        let Work { context, place } = self;
+        let ready = context.queues.ready();
+        for _ in 0..ready {
+            let head = context.queues.cq_head().load(Ordering::Relaxed);
+            let cqe = context.queues.completion(head);
+            if cqe.user_data == INTERNAL {
+                context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+                continue;
+            }
+            if context.slots.is_orphan(cqe) {
+                super::submit::submit_again(context, place, cqe);
+                continue;
+            }
+            let event = context.slots.event(cqe);
+            // There is always room (`Context::is_full`), but where the program has moved the head by
+            // itself to where it should not be.
+            while !ring::put(&context.ring(), event) {
+                if place.life.is_over() {
+                    return true;
+                }
+                Rest::sleep();
+            }
+            let resfd = context.slots.of(cqe).resfd();
+            let user_data = cqe.user_data;
+            context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+            context.slots.give_back(user_data as u32);
+            if resfd >= 0 {
+                sys::ring_bell(resfd);
+                sys::close(resfd);
+            }
+        }
+        if ready > 0 {
+            context.pump.ring_if_waited_for();
+        }
+        ready > 0
+    }
+}

@@ -1,0 +1,290 @@
+//! The two queues of one io_uring as they are mapped, and the views of them: putting entries in, and
+//! the completions as a [`Ring`] to reap (`ring.rs`).
+//!
+//! # Ordering
+//! - Entries are written, then the submission queue's tail (Release): the kernel reads the tail with
+//!   acquire (`io_sqring_entries`). Its head is loaded with Acquire: an entry before it was read.
+//! - The completion queue's tail is loaded with Acquire; the kernel stores it with release after the
+//!   completions (`io_commit_cqring`). Its head is stored with Release after they were copied: the
+//!   kernel looks at it before it writes there again (`io_cqring_add_overflow` and the like).
+
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use linux_raw_sys::io_uring::{
+    IORING_ENTER_GETEVENTS, IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NODROP,
+    IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
+    IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_params, io_uring_sqe,
+};
+
+use super::slots::{Chain, Slots};
+use super::sys;
+use crate::abi::io_event;
+use crate::gate::Pause as _;
+use crate::ring::Ring;
+use crate::sync::{AtomicU32, Ordering};
+
+/// An entry of the submission queue.
+pub(super) type Sqe = io_uring_sqe;
+
+/// What this engine cannot do without: all of it is older than the synchronous cancelling
+/// (Linux 6.0), which is asked for by itself.
+pub(super) const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
+    | IORING_FEAT_NODROP
+    | IORING_FEAT_SUBMIT_STABLE
+    | IORING_FEAT_FAST_POLL
+    | IORING_FEAT_EXT_ARG;
+
+/// The most entries that a completion queue can have.
+const MOST_COMPLETIONS: u32 = 65536;
+
+/// One io_uring.
+pub(super) struct Queues {
+    pub(super) fd: c_int,
+    rings: *mut c_void,
+    rings_size: usize,
+    sqes: *mut Sqe,
+    cqes: *const io_uring_cqe,
+    sq_entries: u32,
+    cq_entries: u32,
+    sq_head: *const AtomicU32,
+    sq_tail: *const AtomicU32,
+    sq_flags: *const AtomicU32,
+    cq_head: *const AtomicU32,
+    cq_tail: *const AtomicU32,
+}
+
+/// Zeroed parameters.
+pub(super) fn params() -> io_uring_params {
+    // SAFETY: numbers, for all of which zero is a value.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// An entry in which everything is zero: an `IORING_OP_NOP`.
+pub(super) fn empty_entry() -> Sqe {
+    // SAFETY: as above.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+impl Queues {
+    /// An io_uring with that many submissions at a time, and room for more completions than there
+    /// can be requests.
+    pub(super) fn new(submissions: u32, requests: u32) -> Result<Queues, c_int> {
+        let mut p = params();
+        p.flags = IORING_SETUP_CQSIZE;
+        // Twice as many: slots are free before the queue's head has moved on. What does not fit is
+        // kept by the kernel (IORING_FEAT_NODROP), only slower.
+        let room = (2 * (u64::from(requests) + 1)).next_power_of_two();
+        p.cq_entries = room.clamp(u64::from(submissions), MOST_COMPLETIONS.into()) as u32;
+        let fd = sys::setup(submissions, &mut p);
+        if fd < 0 {
+            return Err(-fd);
+        }
+        let sq = p.sq_off.array as usize + p.sq_entries as usize * size_of::<u32>();
+        let cq = p.cq_off.cqes as usize + p.cq_entries as usize * size_of::<io_uring_cqe>();
+        let rings_size = sq.max(cq);
+        let sqes_size = p.sq_entries as usize * size_of::<Sqe>();
+        let both = sys::map(fd, rings_size, IORING_OFF_SQ_RING).and_then(|rings| {
+            let sqes = sys::map(fd, sqes_size, IORING_OFF_SQES);
+            sqes.map(|sqes| (rings, sqes)).inspect_err(|_| crate::system::unmap(rings, rings_size))
+        });
+        let (rings, sqes) = both.inspect_err(|_| sys::close(fd))?;
+        let at = |offset: u32| rings.wrapping_byte_add(offset as usize);
+        let array: *mut u32 = at(p.sq_off.array).cast();
+        for i in 0..p.sq_entries {
+            // SAFETY: the queue's own array of indices, which has as many; each names its entry for
+            // good.
+            unsafe { array.add(i as usize).write(i) };
+        }
+        Ok(Queues {
+            fd,
+            rings,
+            rings_size,
+            sqes: sqes.cast(),
+            cqes: at(p.cq_off.cqes).cast(),
+            sq_entries: p.sq_entries,
+            cq_entries: p.cq_entries,
+            sq_head: at(p.sq_off.head).cast(),
+            sq_tail: at(p.sq_off.tail).cast(),
+            sq_flags: at(p.sq_off.flags).cast(),
+            cq_head: at(p.cq_off.head).cast(),
+            cq_tail: at(p.cq_off.tail).cast(),
+        })
+    }
+
+    /// Gives everything back. Nobody uses it any more.
+    pub(super) fn close(&self) {
+        crate::system::unmap(self.sqes.cast(), self.sq_entries as usize * size_of::<Sqe>());
+        crate::system::unmap(self.rings, self.rings_size);
+        sys::close(self.fd);
+    }
+
+    fn sq_head(&self) -> &AtomicU32 {
+        // SAFETY: in the mapping, for as long as `self` is used; so for those below.
+        unsafe { &*self.sq_head }
+    }
+
+    fn sq_tail(&self) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { &*self.sq_tail }
+    }
+
+    pub(super) fn cq_head(&self) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { &*self.cq_head }
+    }
+
+    fn cq_tail(&self) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { &*self.cq_tail }
+    }
+
+    /// Whether the kernel keeps completions that found no room.
+    fn has_overflowed(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & IORING_SQ_CQ_OVERFLOW != 0
+    }
+
+    pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
+        // SAFETY: masked, so inside the mapping.
+        unsafe { &*self.cqes.add((index & (self.cq_entries - 1)) as usize) }
+    }
+
+    /// How many completions nobody has taken, with all of them visible.
+    pub(super) fn ready(&self) -> u32 {
+        if self.has_overflowed() {
+            self.fetch_overflow();
+        }
+        let head = self.cq_head().load(Ordering::Relaxed);
+        self.cq_tail().load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    #[cold]
+    fn fetch_overflow(&self) {
+        sys::enter(self.fd, 0, 0, IORING_ENTER_GETEVENTS, None);
+    }
+
+    /// How many entries have no completion yet. (Each gets one, and only one.)
+    pub(super) fn in_flight(&self) -> u32 {
+        // The head last: what it is subtracted from can only have grown.
+        let tail = self.cq_tail().load(Ordering::Acquire);
+        self.sq_tail().load(Ordering::Acquire).wrapping_sub(tail)
+    }
+
+    /// How many entries have been put in whose completion nobody has taken.
+    pub(super) fn in_use(&self) -> u32 {
+        let head = self.cq_head().load(Ordering::Acquire);
+        self.sq_tail().load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its
+    /// own thread's hold of it (`lock.rs`).
+    pub(super) fn push(&self, mut entries: &[Sqe]) -> Result<u32, c_int> {
+        loop {
+            let tail = self.sq_tail().load(Ordering::Relaxed);
+            if entries.is_empty() {
+                return Ok(tail);
+            }
+            let room = self.sq_entries - tail.wrapping_sub(self.sq_head().load(Ordering::Acquire));
+            if room == 0 {
+                self.submit(tail)?;
+                continue;
+            }
+            let (now, later) = entries.split_at(entries.len().min(room as usize));
+            for (i, entry) in now.iter().enumerate() {
+                let at = tail.wrapping_add(i as u32) & (self.sq_entries - 1);
+                // SAFETY: masked; the kernel has read what was there, and nobody else writes it but
+                // a handler that interrupts this, after which the exchange below fails.
+                unsafe { ptr::copy_nonoverlapping(entry, self.sqes.add(at as usize), 1) };
+            }
+            let after = tail.wrapping_add(now.len() as u32);
+            let moved =
+                self.sq_tail().compare_exchange(tail, after, Ordering::Release, Ordering::Relaxed);
+            if moved.is_ok() {
+                entries = later;
+            }
+        }
+    }
+
+    /// Has the kernel take all entries up to `tail`. Where it lacks memory for them, asks again: they
+    /// cannot be taken back, for another thread's call may be taking them right now.
+    pub(super) fn submit(&self, tail: u32) -> Result<(), c_int> {
+        loop {
+            let head = self.sq_head().load(Ordering::Acquire);
+            if (tail.wrapping_sub(head) as i32) <= 0 {
+                return Ok(());
+            }
+            let pending = self.sq_tail().load(Ordering::Relaxed).wrapping_sub(head);
+            match -sys::enter(self.fd, pending, 0, 0, None) {
+                taken if taken < 0 => (),
+                // Completions that found no room want to be fetched first.
+                libc::EBUSY => self.fetch_overflow(),
+                0 | libc::EAGAIN | libc::ENOMEM | libc::EINTR => super::Rest::sleep(),
+                // The program has closed the descriptor.
+                error => return Err(error),
+            }
+        }
+    }
+}
+
+/// The completions of a context as a ring that can be reaped.
+pub(super) struct Completions<'a> {
+    pub(super) queues: &'a Queues,
+    pub(super) slots: &'a Slots,
+    /// Whether a thread that had submitted has ended: its polls may have to be submitted again, and are
+    /// no events.
+    pub(super) may_be_orphans: bool,
+}
+
+impl Completions<'_> {
+    /// The oldest completion, where it is one that the kernel gave up with its thread.
+    pub(super) fn orphan(&self) -> Option<&io_uring_cqe> {
+        let head = self.queues.cq_head().load(Ordering::Relaxed);
+        let cqe = self.queues.completion(head);
+        (self.queues.ready() > 0 && self.slots.is_orphan(cqe)).then_some(cqe)
+    }
+}
+
+impl Ring for Completions<'_> {
+    #[inline]
+    fn nr(&self) -> u32 {
+        self.queues.cq_entries
+    }
+
+    #[inline]
+    fn head(&self) -> u32 {
+        self.queues.cq_head().load(Ordering::Relaxed) & (self.queues.cq_entries - 1)
+    }
+
+    #[inline]
+    fn tail(&self) -> u32 {
+        let head = self.queues.cq_head().load(Ordering::Relaxed);
+        // One fewer than the queue holds, since equal indices are an empty ring here.
+        let mut n = self.queues.ready().min(self.queues.cq_entries - 1);
+        if self.may_be_orphans {
+            let at = |i| self.queues.completion(head.wrapping_add(i));
+            n = (0..n).find(|&i| self.slots.is_orphan(at(i))).unwrap_or(n);
+        }
+        head.wrapping_add(n) & (self.queues.cq_entries - 1)
+    }
+
+    #[inline]
+    fn publish(&self, head: u32) {
+        // The kernel's indices run on; this one is not a whole round before the other.
+        let now = self.queues.cq_head().load(Ordering::Relaxed);
+        let by = head.wrapping_sub(now) & (self.queues.cq_entries - 1);
+        self.queues.cq_head().store(now.wrapping_add(by), Ordering::Release);
+    }
+
+    #[inline]
+    unsafe fn copy(&self, first: u32, n: u32, to: *mut io_event) {
+        let mut chain = Chain::new(self.slots);
+        for i in 0..n {
+            let cqe = self.queues.completion(first + i);
+            // SAFETY: room as the caller says; the program may have given an unaligned `to`.
+            unsafe { to.add(i as usize).write_unaligned(self.slots.event(cqe)) };
+            chain.add(cqe.user_data as u32);
+        }
+    }
+}

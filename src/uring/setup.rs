@@ -1,0 +1,170 @@
+//! `io_setup` and `io_destroy`, and how a context comes to its end.
+
+use core::ffi::c_int;
+use core::ptr;
+
+use libc::{EFAULT, EINTR, EINVAL};
+use linux_raw_sys::io_uring::{IORING_ENTER_GETEVENTS, io_uring_op};
+
+use super::context::Context;
+use super::lock::Taken;
+use super::queues::empty_entry;
+use super::submit::locked;
+use super::table::{Place, find};
+use super::{INTERNAL, Rest, pump, slots, sys, thread_end};
+use crate::abi::io_context_t;
+use crate::gate::{Entry, Pause as _};
+use crate::kernel;
+use crate::sync::Ordering;
+use crate::system::{fail, this_thread};
+
+/// `io_setup`
+///
+/// # Safety
+/// As in C: `ctxp` is checked (EFAULT).
+pub(crate) unsafe fn setup(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
+    let mut before: io_context_t = ptr::null_mut();
+    let size = size_of::<io_context_t>();
+    // SAFETY: a pointer's room; the kernel checks the other.
+    if unsafe { sys::access((&raw mut before).cast(), ctxp.cast(), size, false) } != 0 {
+        return fail(EFAULT);
+    }
+    if !before.is_null() || maxevents == 0 {
+        return fail(EINVAL);
+    }
+    let mut made = match Context::make(maxevents as u32) {
+        Ok(made) => made,
+        Err(error) => return fail(error),
+    };
+    // SAFETY: as above.
+    if unsafe { sys::access((&raw mut made).cast(), ctxp.cast(), size, true) } != 0 {
+        destroy(made);
+        return fail(EFAULT);
+    }
+    0
+}
+
+/// `io_destroy`
+pub(crate) fn destroy(address: io_context_t) -> c_int {
+    loop {
+        let Some(place) = find(address.addr()) else { return kernel::io_destroy(address) };
+        match place.gate.enter_kernel::<Rest>(this_thread()) {
+            Entry::Kernel => {
+                let ours = place.is_of(address.addr());
+                if ours {
+                    place.gate.mark_dead();
+                }
+                // Another destroyer may have been first.
+                let first = ours && place.life.end();
+                place.gate.leave_kernel();
+                if first {
+                    bring_to_an_end(place);
+                    return 0;
+                }
+                if ours {
+                    return fail(EINVAL);
+                }
+            }
+            // In a signal handler that interrupted a reap, which still uses the queue: its end destroys
+            // the context, a moment later than this answer says.
+            Entry::Nested | Entry::Crossed => {
+                place.doomed.store(1, Ordering::Relaxed);
+                return 0;
+            }
+        }
+    }
+}
+
+/// What [`destroy`] does once the context is marked. The caller counts as its last regular user.
+fn bring_to_an_end(place: &'static Place) {
+    // SAFETY: the context's own count is this caller's now.
+    let context = unsafe { place.context() };
+    let me = this_thread();
+    // Who has the lock has seen the context alive; who gets it later sees that it is over. (Where it is
+    // this thread's own, below a signal handler, what it still submits is waited for in `leave`.)
+    if let Taken::Now = place.lock.take::<Rest>(me) {
+        place.lock.release();
+    }
+    wake_all(context, place, me);
+    pump::stop(context);
+    for (user_data, _) in context.slots.in_flight(may_never_end) {
+        sys::cancel(context.queues.fd, user_data);
+    }
+    wait_for_all(context);
+    leave(place);
+}
+
+/// Whether a request is one that nothing but the program can bring to its end. Those of files and
+/// devices are waited for, as the kernel's AIO does: a write that was submitted is written.
+fn may_never_end(slot: &slots::Slot) -> bool {
+    slot.is_poll() || !thread_end::is_sure_to_end(slot)
+}
+
+/// Has everybody who sleeps on the context look again: as many completions as anybody waits for (one
+/// for the pump, which looks after the bell).
+fn wake_all(context: &Context, place: &Place, me: usize) {
+    let sleepers = context.sleepers.load(Ordering::SeqCst) != 0;
+    let wakes = match (sleepers, context.pump.is_on()) {
+        (true, _) => context.slots.count(),
+        (false, pump) => u32::from(pump),
+    };
+    let mut entry = empty_entry();
+    entry.opcode = io_uring_op::IORING_OP_NOP as u8;
+    entry.user_data = INTERNAL;
+    for _ in 0..wakes {
+        let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
+        if put.and_then(|tail| context.queues.submit(tail)).is_err() {
+            break;
+        }
+    }
+}
+
+/// Waits until every entry has its completion.
+fn wait_for_all(context: &Context) {
+    loop {
+        let left = context.queues.in_flight();
+        if left == 0 {
+            return;
+        }
+        // The kernel counts from the queue's head, behind which nobody takes anything any more.
+        let target = context.queues.ready() + 1;
+        let answer = sys::enter(context.queues.fd, 0, target, IORING_ENTER_GETEVENTS, None);
+        if answer < 0 && answer != -EINTR {
+            Rest::sleep();
+        }
+    }
+}
+
+/// Leaves a context; the last to leave one that is over takes it apart.
+pub(super) fn leave(place: &Place) {
+    if place.life.leave() {
+        take_apart(place);
+    }
+}
+
+#[cold]
+fn take_apart(place: &Place) {
+    if let Some(context) = place.take_context() {
+        // SAFETY: nobody else has it, and nobody is left to use it.
+        unsafe {
+            wait_for_all(&*context);
+            Context::take_apart(context);
+        }
+        place.close();
+    }
+}
+
+/// Whether a call may use a context as a user: counted, alive, and the right one.
+pub(super) fn enter(place: &Place, address: io_context_t) -> bool {
+    let alive = place.life.enter();
+    if alive && place.is_of(address.addr()) {
+        return true;
+    }
+    leave(place);
+    false
+}
+
+/// The place of a context.
+pub(super) fn place_of(context: &Context) -> Option<&'static Place> {
+    find(context.address().addr())
+}

@@ -1,0 +1,292 @@
+//! `io_submit` and `io_cancel`.
+
+use core::ffi::{c_int, c_long};
+use core::mem::MaybeUninit;
+
+use libc::{EAGAIN, EFAULT, EINPROGRESS, EINVAL};
+use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
+
+use super::context::Context;
+use super::events::leave_gate;
+use super::lock::Taken;
+use super::queues::{Sqe, empty_entry};
+use super::setup::{enter, leave};
+use super::slots::Ticket;
+use super::table::{Place, find};
+use super::{Rest, entry, pump, sys, thread_end};
+use crate::abi::{io_context_t, io_event, iocb};
+use crate::gate::Turn;
+use crate::kernel;
+use crate::ring::Ring as _;
+use crate::sync::Ordering;
+use crate::system::{fail, refuses, this_thread};
+
+/// Entries that are prepared, on their way into the queue.
+struct Batch {
+    entries: [MaybeUninit<Sqe>; Batch::MOST],
+    length: usize,
+}
+
+impl Batch {
+    const MOST: usize = 16;
+
+    fn new() -> Self {
+        Batch { entries: [const { MaybeUninit::uninit() }; Batch::MOST], length: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.length == Batch::MOST
+    }
+
+    fn add(&mut self, entry: Sqe) {
+        if let Some(place) = self.entries.get_mut(self.length) {
+            place.write(entry);
+            self.length += 1;
+        }
+    }
+
+    fn entries(&self) -> &[Sqe] {
+        // SAFETY: `add` has written as many.
+        unsafe { core::slice::from_raw_parts(self.entries.as_ptr().cast(), self.length) }
+    }
+}
+
+/// Runs `put`, which puts entries into the place's queue, in the exclusion of those who do so.
+pub(super) fn locked<T>(
+    place: &Place,
+    me: usize,
+    put: impl FnOnce() -> Result<T, c_int>,
+) -> Result<T, c_int> {
+    let taken = place.lock.take::<Rest>(me);
+    if taken == Taken::Crossed {
+        return Err(EAGAIN);
+    }
+    let result = put();
+    if taken == Taken::Now {
+        place.lock.release();
+    }
+    result
+}
+
+/// `io_submit`
+///
+/// # Safety
+/// As `io_submit`.
+pub(crate) unsafe fn submit(address: io_context_t, nr: c_long, list: *mut *mut iocb) -> c_int {
+    let Some(place) = find(address.addr()) else {
+        // SAFETY: upheld by the caller; the kernel checks the pointers.
+        return unsafe { kernel::io_submit(address, nr, list) };
+    };
+    if !enter(place, address) {
+        return fail(EINVAL);
+    }
+    // SAFETY: upheld by the caller; a user counts.
+    let answer = unsafe { submit_as_user(place, nr, list) };
+    leave(place);
+    answer.unwrap_or_else(fail)
+}
+
+/// # Safety
+/// As `io_submit`; the caller counts as a user of the place.
+unsafe fn submit_as_user(
+    place: &'static Place,
+    nr: c_long,
+    list: *mut *mut iocb,
+) -> Result<c_int, c_int> {
+    // SAFETY: upheld by the caller.
+    let context = unsafe { place.context() };
+    let me = this_thread();
+    // More than a ring holds are not looked at.
+    let nr = usize::try_from(nr).map_err(|_| EINVAL)?.min(context.ring().nr() as usize);
+    if nr == 0 {
+        return Ok(0);
+    }
+    thread_end::notice();
+    let mut descriptors = entry::Descriptors::new();
+    let mut batch = Batch::new();
+    let (mut done, mut tail, mut stopped) = (0, None, None);
+    while stopped.is_none() && done < nr {
+        batch.length = 0;
+        while !batch.is_full() && done + batch.length < nr {
+            let at = list.wrapping_add(done + batch.length);
+            // SAFETY: upheld by the caller.
+            match unsafe { prepare(place, at, &mut descriptors, batch.length as u32, me) } {
+                Ok(entry) => batch.add(entry),
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
+                }
+            }
+        }
+        let put = locked(place, me, || {
+            if place.life.is_over() { Err(EINVAL) } else { context.queues.push(batch.entries()) }
+        });
+        match put {
+            Ok(after) => tail = Some(after),
+            Err(error) => {
+                batch.entries().iter().for_each(|entry| give_up(context, entry));
+                stopped = Some(error);
+                break;
+            }
+        }
+        done += batch.length;
+    }
+    // One call for all of them. The kernel has read all that they name when it is over.
+    if let Some(tail) = tail {
+        context.queues.submit(tail)?;
+    }
+    match stopped {
+        Some(error) if done == 0 => Err(error),
+        _ => Ok(done as c_int),
+    }
+}
+
+/// Takes back what [`prepare`] took for an entry that does not go to the kernel.
+fn give_up(context: &Context, entry: &Sqe) {
+    let number = entry.user_data as u32;
+    let resfd = context.slots.get(number).resfd();
+    if resfd >= 0 {
+        sys::close(resfd);
+    }
+    context.slots.give_back(number);
+}
+
+/// The entry for one request of the list, and a slot for it. `pending` others have slots, but are not
+/// in the queue yet.
+///
+/// # Safety
+/// As `io_submit`; the caller counts as a user of the place.
+unsafe fn prepare(
+    place: &'static Place,
+    at: *mut *mut iocb,
+    descriptors: &mut entry::Descriptors,
+    pending: u32,
+    me: usize,
+) -> Result<Sqe, c_int> {
+    // SAFETY: upheld by the caller.
+    let context = unsafe { place.context() };
+    if refuses(at) {
+        return Err(EFAULT);
+    }
+    // SAFETY: the program's own list.
+    let obj = unsafe { at.read_unaligned() };
+    if refuses(obj) {
+        return Err(EFAULT);
+    }
+    // SAFETY: the program's own request.
+    let iocb = unsafe { obj.read_unaligned() };
+    entry::check(&iocb)?;
+    if context.is_full(pending) {
+        return Err(EAGAIN);
+    }
+    let number = context.slots.take().ok_or(EAGAIN)?;
+    let prepared: Result<_, c_int> = (|| {
+        entry::check_descriptor(&iocb, descriptors)?;
+        let resfd = entry::eventfd(&iocb)?;
+        if iocb.aio_key != 0 {
+            // What io_cancel will look for. Most often it is there: requests that cannot be written
+            // are good where it is.
+            // SAFETY: the program's own request.
+            unsafe { (&raw mut (*obj).aio_key).write_unaligned(0) };
+        }
+        // SAFETY: upheld by the caller.
+        let entry = unsafe { entry::entry(&iocb, descriptors) };
+        let notified = |entry| if resfd < 0 { Ok(entry) } else { with_pump(place, me, entry) };
+        let entry = entry.and_then(notified).inspect_err(|_| {
+            if resfd >= 0 {
+                sys::close(resfd);
+            }
+        })?;
+        Ok((entry, resfd))
+    })();
+    let (mut entry, resfd) = prepared.inspect_err(|_| context.slots.give_back(number))?;
+    let ticket = Ticket {
+        opcode: entry.opcode,
+        events: iocb.aio_buf as u32,
+        fd: iocb.aio_fildes,
+        resfd,
+        owner: me,
+        data: iocb.aio_data,
+        obj: obj.addr(),
+    };
+    entry.user_data = context.slots.fill(number, &ticket);
+    Ok(entry)
+}
+
+/// An entry whose request wants an eventfd, once the context has a pump.
+fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int> {
+    // SAFETY: the caller counts as a user.
+    let context: &'static Context = unsafe { place.context() };
+    if context.pump.is_on() {
+        return Ok(entry);
+    }
+    match place.gate.wait_for_user::<Rest>(me) {
+        Turn::User => {
+            let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
+            leave_gate(place, context.address());
+            started.map(|()| entry)
+        }
+        Turn::Dead => Err(EINVAL),
+        // In a signal handler: where it has returned, it works.
+        Turn::Nested | Turn::Crossed => Err(EAGAIN),
+    }
+}
+
+/// Submits a poll anew that the kernel gave up with the thread that had submitted it, and takes its
+/// completion off the queue. The caller is who takes completions.
+pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe) {
+    let slot = context.slots.of(cqe);
+    let mut entry = empty_entry();
+    entry.opcode = io_uring_op::IORING_OP_POLL_ADD as u8;
+    entry.fd = slot.fd();
+    entry.__bindgen_anon_3.poll32_events = entry::poll_events(slot.events());
+    entry.user_data = cqe.user_data;
+    let me = this_thread();
+    slot.own(me);
+    let head = context.queues.cq_head().load(Ordering::Relaxed);
+    let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
+    if put.and_then(|tail| context.queues.submit(tail)).is_ok() {
+        context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+        thread_end::notice();
+    } else {
+        // It cannot be had again, so it counts as cancelled.
+        slot.mark_cancelled(true);
+    }
+}
+
+/// `io_cancel`
+///
+/// # Safety
+/// As `io_cancel`.
+pub(crate) unsafe fn cancel(
+    address: io_context_t,
+    iocb: *mut iocb,
+    result: *mut io_event,
+) -> c_int {
+    let Some(place) = find(address.addr()) else {
+        // SAFETY: upheld by the caller; the kernel checks the pointers.
+        return unsafe { kernel::io_cancel(address, iocb, result) };
+    };
+    if refuses(iocb) {
+        return fail(EFAULT);
+    }
+    // SAFETY: the program's own request.
+    if unsafe { (&raw const (*iocb).aio_key).read_unaligned() } != 0 || !enter(place, address) {
+        return fail(EINVAL);
+    }
+    // SAFETY: a user counts.
+    let context = unsafe { place.context() };
+    let mut found = context.slots.in_flight(|slot| slot.is_of(iocb.addr()));
+    let cancelled = found.next().is_some_and(|(user_data, slot)| {
+        // First the mark, by which who takes the completion knows that it is meant.
+        slot.mark_cancelled(true);
+        let answer = sys::cancel(context.queues.fd, user_data);
+        if answer != 0 {
+            slot.mark_cancelled(false);
+        }
+        answer == 0
+    });
+    leave(place);
+    // As the kernel's AIO: the event comes through io_getevents, and what cannot be cancelled is none.
+    fail(if cancelled { EINPROGRESS } else { EINVAL })
+}

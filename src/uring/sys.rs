@@ -1,0 +1,216 @@
+//! The three system calls of io_uring, and the few others that this engine makes. Answers are a
+//! count or `-errno`; `errno` itself is left alone.
+
+use core::ffi::{c_int, c_long, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use libc::{sigset_t, timespec};
+use linux_raw_sys::general::{__NR_io_uring_enter, __NR_io_uring_register, __NR_io_uring_setup};
+use linux_raw_sys::io_uring::{
+    __kernel_timespec, io_uring_getevents_arg, io_uring_params, io_uring_register_op,
+    io_uring_sync_cancel_reg,
+};
+
+use crate::kernel::SIGSET_SIZE;
+use crate::system::{errno, errno_kept};
+
+/// The answer of `syscall(3)` as a count or `-errno`, with `errno` as it was before.
+fn answer(call: impl FnOnce() -> c_long) -> c_int {
+    errno_kept(|| {
+        let ret = call();
+        if ret == -1 { -errno() } else { ret as c_int }
+    })
+}
+
+/// `io_uring_setup(2)`; the descriptor is close-on-exec, as the kernel makes it.
+pub(super) fn setup(entries: u32, params: &mut io_uring_params) -> c_int {
+    // SAFETY: the kernel reads and writes the parameters alone.
+    answer(|| unsafe {
+        libc::syscall(__NR_io_uring_setup as c_long, entries, ptr::from_mut(params))
+    })
+}
+
+/// `io_uring_enter(2)`; with a timeout only where `arg` is given (`IORING_ENTER_EXT_ARG`).
+pub(super) fn enter(
+    fd: c_int,
+    to_submit: u32,
+    min_complete: u32,
+    flags: u32,
+    arg: Option<&io_uring_getevents_arg>,
+) -> c_int {
+    let (arg, size) = match arg {
+        Some(arg) => (ptr::from_ref(arg), size_of::<io_uring_getevents_arg>()),
+        None => (ptr::null(), 0),
+    };
+    // SAFETY: what the entries name is the program's, which lends it as io_submit says; `arg` and
+    // what it names outlive the call.
+    answer(|| unsafe {
+        libc::syscall(__NR_io_uring_enter as c_long, fd, to_submit, min_complete, flags, arg, size)
+    })
+}
+
+/// Cancels the request with that `user_data`, without waiting for one that is being carried out.
+pub(super) fn cancel(fd: c_int, user_data: u64) -> c_int {
+    let mut cancel = io_uring_sync_cancel_reg {
+        addr: user_data,
+        fd: -1,
+        flags: 0,
+        timeout: __kernel_timespec { tv_sec: 0, tv_nsec: 0 },
+        opcode: 0,
+        pad: [0; 7],
+        pad2: [0; 3],
+    };
+    let op = io_uring_register_op::IORING_REGISTER_SYNC_CANCEL as u32;
+    // SAFETY: the kernel reads the structure alone.
+    answer(|| unsafe {
+        libc::syscall(__NR_io_uring_register as c_long, fd, op, &raw mut cancel, 1 as c_long)
+    })
+}
+
+/// A shared mapping of a ring's memory; None with the error.
+pub(super) fn map(fd: c_int, size: usize, offset: u32) -> Result<*mut c_void, c_int> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+    mapped(|| {
+        // SAFETY: a new mapping, wherever the kernel likes.
+        unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, fd, offset.into()) }
+    })
+}
+
+/// Zeroed memory of the process's own, of which only what is touched counts.
+pub(super) fn memory(size: usize) -> Result<*mut c_void, c_int> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    mapped(|| {
+        // SAFETY: as above.
+        unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) }
+    })
+}
+
+fn mapped(map: impl FnOnce() -> *mut c_void) -> Result<*mut c_void, c_int> {
+    errno_kept(|| {
+        let at = map();
+        if at == libc::MAP_FAILED { Err(errno()) } else { Ok(at) }
+    })
+}
+
+/// `close(2)`, by number: the C library's is a cancellation point.
+pub(super) fn close(fd: c_int) {
+    // SAFETY: the caller owns the descriptor.
+    answer(|| unsafe { libc::syscall(libc::SYS_close, fd as c_long) });
+}
+
+/// The flags of a descriptor that I/O can be asked of (`F_GETFL`), or `-EBADF`.
+pub(super) fn flags_of(fd: c_int) -> c_int {
+    // SAFETY: no pointer.
+    answer(|| unsafe { libc::syscall(libc::SYS_fcntl, fd as c_long, libc::F_GETFL as c_long) })
+}
+
+/// The kind of a descriptor's file: the `S_IFMT` bits, 0 for an anonymous one; or `-errno`.
+pub(super) fn kind_of(fd: c_int) -> c_int {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat fills the structure.
+    let answer = answer(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) as c_long });
+    if answer < 0 {
+        return answer;
+    }
+    // SAFETY: filled.
+    (unsafe { stat.assume_init() }.st_mode & libc::S_IFMT) as c_int
+}
+
+/// A second descriptor of the same file, close-on-exec; or `-errno`.
+pub(super) fn duplicate(fd: c_int) -> c_int {
+    let command = libc::F_DUPFD_CLOEXEC as c_long;
+    // SAFETY: no pointer.
+    answer(|| unsafe { libc::syscall(libc::SYS_fcntl, fd as c_long, command, 0 as c_long) })
+}
+
+/// Whether a descriptor is an eventfd, as `/proc` tells; where there is none, whether it can be one.
+pub(super) fn is_eventfd(fd: c_int) -> bool {
+    let mut path = *b"/proc/self/fd/0000000000\0";
+    let (mut at, mut rest) = (path.len() - 1, fd);
+    for _ in 0..10 {
+        at -= 1;
+        path[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    // Leading zeros are no descriptor's name there.
+    let digits = path[14..24].iter().take_while(|&&d| d == b'0').count().min(9);
+    path.copy_within(14 + digits.., 14);
+    let mut target = [0u8; 32];
+    // SAFETY: a C string, and room for as many bytes.
+    let n = answer(|| unsafe {
+        let to = target.as_mut_ptr();
+        let at = libc::AT_FDCWD as c_long;
+        libc::syscall(libc::SYS_readlinkat, at, path.as_ptr(), to, target.len())
+    });
+    match target.get(..n.max(0) as usize) {
+        Some(name) if n > 0 => name == b"anon_inode:[eventfd]",
+        _ => kind_of(fd) == 0,
+    }
+}
+
+/// An eventfd that reads as soon as something was added.
+pub(super) fn eventfd() -> c_int {
+    let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;
+    // SAFETY: no pointer.
+    answer(|| unsafe { libc::syscall(libc::SYS_eventfd2, 0 as c_long, flags) })
+}
+
+/// Adds one to an eventfd.
+pub(super) fn ring_bell(fd: c_int) {
+    let one = 1u64;
+    // SAFETY: eight bytes to read.
+    answer(|| unsafe { libc::syscall(libc::SYS_write, fd as c_long, &raw const one, 8 as c_long) });
+}
+
+/// Takes what an eventfd counted.
+pub(super) fn silence_bell(fd: c_int) {
+    let mut count = 0u64;
+    // SAFETY: room for eight bytes.
+    answer(|| unsafe { libc::syscall(libc::SYS_read, fd as c_long, &raw mut count, 8 as c_long) });
+}
+
+/// Waits until `fd` can be read: 1, 0 after the time (NULL: none), or `-errno`. A signal ends it;
+/// stopping and continuing does not.
+pub(super) fn wait_readable(fd: c_int, time: *mut timespec, mask: *const sigset_t) -> c_int {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor, and a time that may be written; the kernel checks the mask.
+    answer(|| unsafe {
+        let poll = &raw mut poll;
+        libc::syscall(libc::SYS_ppoll, poll, 1 as c_long, time, mask, SIGSET_SIZE)
+    })
+}
+
+/// Reads or writes the process's own memory, with the kernel's check of the address: 0 or `-EFAULT`.
+/// Where the calls are forbidden (seccomp), the memory is accessed as it is.
+///
+/// # Safety
+/// `own` is as large as `size` says, readable for a write and writable for a read; what is at
+/// `checked` may be overwritten by a write.
+pub(super) unsafe fn access(
+    own: *mut c_void,
+    checked: *mut c_void,
+    size: usize,
+    write: bool,
+) -> c_int {
+    let local = libc::iovec { iov_base: own, iov_len: size };
+    let remote = libc::iovec { iov_base: checked, iov_len: size };
+    let number = if write { libc::SYS_process_vm_writev } else { libc::SYS_process_vm_readv };
+    // SAFETY: this process's memory, as the caller says.
+    let n = answer(|| unsafe {
+        let pid = libc::getpid() as c_long;
+        let (local, remote) = (&raw const local, &raw const remote);
+        libc::syscall(number, pid, local, 1 as c_long, remote, 1 as c_long, 0 as c_long)
+    });
+    if n == -libc::EFAULT || (n >= 0 && n as usize != size) {
+        return -libc::EFAULT;
+    }
+    if n < 0 {
+        let (from, to) = if write { (own, checked) } else { (checked, own) };
+        // SAFETY: the caller's pointers, as in any C function.
+        unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size) };
+    }
+    0
+}

@@ -1,0 +1,174 @@
+//! The places of contexts: where an address finds its io_uring and who may use it.
+//!
+//! One mapping, never freed, which a child of `fork` finds zeroed: there every context of the parent
+//! is unknown. A place is taken by `io_setup` and free again when the context was taken apart, so a
+//! caller that looked it up before may meet another context there: it asks for the address again
+//! when it is inside ([`Place::is_of`]).
+
+use core::ptr;
+use core::sync::atomic::AtomicPtr;
+
+use super::context::Context;
+use super::{life::Life, lock::Lock};
+use crate::gate::Gate;
+use crate::ring::Nest;
+use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::system;
+
+/// Places; a power of two, and more than a process has descriptors as a rule.
+const PLACES: usize = 1 << 15;
+/// How far from its own place an address may lie.
+const PROBES: usize = 32;
+
+/// The address of a place that is being taken or given back.
+const RESERVED: usize = 1;
+
+/// One context. All zero is a free place.
+#[repr(C, align(64))]
+pub(super) struct Place {
+    address: AtomicUsize,
+    /// Who may take completions.
+    pub(super) gate: Gate,
+    /// How far a reap has come.
+    pub(super) nest: Nest,
+    /// A signal handler destroyed the context in the middle of a reap, whose end does it.
+    pub(super) doomed: AtomicU32,
+    /// See `spin.rs`.
+    pub(super) average_wait_ns: AtomicU32,
+    pub(super) life: Life,
+    /// Who puts entries in.
+    pub(super) lock: Lock,
+    context: AtomicPtr<Context>,
+}
+
+/// All zero is an empty table.
+pub(super) struct Table([Place; PLACES]);
+
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+
+impl Place {
+    /// Whether the place is that of `address`, for who is inside.
+    #[inline]
+    pub(super) fn is_of(&self, address: usize) -> bool {
+        self.address.load(Ordering::Relaxed) == address
+    }
+
+    /// The context here.
+    ///
+    /// # Safety
+    /// The caller holds the gate, or counts as a user, and [`Place::is_of`] has said that it is the
+    /// right one.
+    #[inline]
+    pub(super) unsafe fn context(&self) -> &Context {
+        // SAFETY: it is taken apart when nobody does.
+        unsafe { &*self.context.load(Ordering::Acquire) }
+    }
+
+    /// Whether a signal handler has destroyed the context that is being reaped.
+    #[inline]
+    pub(super) fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Opens the place for a context at `address`.
+    pub(super) fn open(&self, address: usize, context: *mut Context) {
+        self.context.store(context, Ordering::Release);
+        self.average_wait_ns.store(0, Ordering::Relaxed);
+        self.doomed.store(0, Ordering::Relaxed);
+        self.life.begin();
+        self.address.store(address, Ordering::Release);
+    }
+
+    /// What is to be taken apart, for one caller alone, where the last user has left a dead context.
+    /// The address is nobody's from here on: as soon as the memory is given back, another context may
+    /// lie there, in another place. [`Place::close`] comes after that.
+    pub(super) fn take_context(&self) -> Option<*mut Context> {
+        let context = self.context.swap(ptr::null_mut(), Ordering::AcqRel);
+        if context.is_null() {
+            return None;
+        }
+        self.address.store(RESERVED, Ordering::Release);
+        Some(context)
+    }
+
+    /// The place is free: nothing of its context is there any more.
+    pub(super) fn close(&self) {
+        self.life.clear();
+        self.gate.revive();
+        self.address.store(0, Ordering::Release);
+    }
+}
+
+impl Table {
+    /// Contexts lie page-aligned, and close to each other.
+    #[inline]
+    fn first(address: usize) -> usize {
+        (address >> 12 ^ address >> 27) & (PLACES - 1)
+    }
+
+    #[inline]
+    fn probes(&self, address: usize) -> impl Iterator<Item = (usize, &Place)> {
+        let first = Table::first(address);
+        (first..first + PROBES).map(|i| (i & (PLACES - 1), &self.0[i & (PLACES - 1)]))
+    }
+
+    /// Reserves a free place for `address`, with its number; None where there is none near.
+    pub(super) fn reserve(&self, address: usize) -> Option<(usize, &Place)> {
+        let order = Ordering::Relaxed;
+        self.probes(address).find(|(_, p)| {
+            p.address.compare_exchange(0, RESERVED, Ordering::Acquire, order).is_ok()
+        })
+    }
+
+    /// Whether this thread holds a gate or a lock of any context.
+    pub(super) fn is_held_by(&self, thread: usize) -> bool {
+        self.0.iter().any(|p| p.gate.is_held_by(thread) || p.lock.is_held_by(thread))
+    }
+
+    /// Every place that has a context, or had one a moment ago.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = (usize, &Place)> {
+        self.0.iter().enumerate().filter(|(_, p)| p.address.load(Ordering::Acquire) > RESERVED)
+    }
+
+    /// The address of a place.
+    pub(super) fn address_of(place: &Place) -> usize {
+        place.address.load(Ordering::Acquire)
+    }
+}
+
+/// The place of `address`, if it has one.
+#[inline]
+pub(super) fn find(address: usize) -> Option<&'static Place> {
+    // What is no context's address is no place's either.
+    if address <= RESERVED {
+        return None;
+    }
+    let mut probes = table()?.probes(address);
+    probes.find(|(_, p)| p.is_of(address)).map(|(_, place)| place)
+}
+
+/// The table, where there is one.
+#[inline]
+pub(super) fn table() -> Option<&'static Table> {
+    // SAFETY: never freed.
+    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+}
+
+/// Makes the table where there is none; whether there is one.
+pub(super) fn make() -> bool {
+    if table().is_some() {
+        return true;
+    }
+    let Some(made) = system::wiped_on_fork(size_of::<Table>()) else { return false };
+    let other =
+        TABLE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
+    if other.is_err() {
+        system::unmap(made, size_of::<Table>());
+    }
+    true
+}
+
+/// How many places there are.
+pub(super) const fn places() -> usize {
+    PLACES
+}

@@ -1,0 +1,106 @@
+//! The end of a thread that has submitted requests.
+//!
+//! A request of io_uring is its thread's: once that has ended, the kernel gives up its polls (their
+//! result is `-ECANCELED`), and a buffered read that waited for its page fails (`-EFAULT`), for there is
+//! no longer a task in whose memory it could be carried out. The kernel's AIO knows no such bond. So a
+//! thread that ends waits for its reads and writes of files and devices, which takes as long as they
+//! do; and polls that were given up are submitted anew by who meets their completion.
+
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use linux_raw_sys::io_uring::IORING_ENTER_GETEVENTS;
+
+use super::slots::Slot;
+use super::table::{self, Place, Table};
+use super::{Rest, sys};
+use crate::gate::Pause as _;
+use crate::system::{self, this_thread};
+
+/// The key of a thread-specific value and 1; 0 where there is none.
+static KEY: AtomicU32 = AtomicU32::new(0);
+
+/// Whether any thread that had submitted has ended.
+static ANY: AtomicBool = AtomicBool::new(false);
+
+/// Whether polls may have been given up.
+#[inline]
+pub(super) fn was_there_any() -> bool {
+    ANY.load(Ordering::Relaxed)
+}
+
+/// Prepares to notice the end of threads; whether that was possible.
+pub(super) fn prepare() -> bool {
+    if KEY.load(Ordering::Acquire) != 0 {
+        return true;
+    }
+    let mut key = 0;
+    // SAFETY: room for a key, and a function of this library, which is never unloaded.
+    if system::errno_kept(|| unsafe { libc::pthread_key_create(&raw mut key, Some(ends)) }) != 0 {
+        return false;
+    }
+    if KEY.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // SAFETY: nobody has used it.
+        unsafe { libc::pthread_key_delete(key) };
+    }
+    true
+}
+
+/// The calling thread submits: its end shall be noticed.
+#[inline]
+pub(super) fn notice() {
+    let key = KEY.load(Ordering::Relaxed).wrapping_sub(1);
+    // SAFETY: the key exists. Neither function does more than look into the thread's own block for
+    // the first keys of a process, so a signal handler may come here.
+    unsafe {
+        if libc::pthread_getspecific(key).is_null() {
+            libc::pthread_setspecific(key, ptr::dangling());
+        }
+    }
+}
+
+unsafe extern "C" fn ends(_: *mut c_void) {
+    ANY.store(true, Ordering::Relaxed);
+    let Some(table) = table::table() else { return };
+    let me = this_thread();
+    for (_, place) in table.in_use() {
+        let address = Table::address_of(place);
+        while place.life.enter() && place.is_of(address) && is_busy(place, me) {
+            super::setup::leave(place);
+            Rest::sleep();
+        }
+        super::setup::leave(place);
+    }
+}
+
+/// Whether the context has reads or writes of this thread's under way. The caller counts as a user.
+fn is_busy(place: &Place, me: usize) -> bool {
+    // SAFETY: as the caller says.
+    let context = unsafe { place.context() };
+    if context.queues.in_flight() == 0 {
+        return false;
+    }
+    // What is there already is not under way, but was not taken either.
+    if place.gate.enter_user(me) {
+        if !context.pump.is_on() {
+            let head = context.queues.cq_head().load(crate::sync::Ordering::Relaxed);
+            for i in 0..context.queues.ready() {
+                let cqe = context.queues.completion(head.wrapping_add(i));
+                context.slots.of(cqe).mark_done();
+            }
+        }
+        place.gate.leave_user();
+    }
+    // This thread's own part of completing them.
+    sys::enter(context.queues.fd, 0, 0, IORING_ENTER_GETEVENTS, None);
+    let mine = |slot: &Slot| slot.is_owned_by(me) && !slot.is_poll();
+    context.slots.in_flight(mine).any(|(_, slot)| is_sure_to_end(slot))
+}
+
+/// Whether a request is of a file or device, which takes its time but not for ever.
+pub(super) fn is_sure_to_end(slot: &Slot) -> bool {
+    let kind = sys::kind_of(slot.fd());
+    // A descriptor that was closed meanwhile tells nothing; files are what AIO is for.
+    kind < 0 || matches!(kind as u32, libc::S_IFREG | libc::S_IFBLK)
+}
