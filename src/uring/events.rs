@@ -4,9 +4,7 @@ use core::ffi::c_int;
 use core::ptr;
 
 use libc::{EFAULT, EINTR, EINVAL, timespec};
-use linux_raw_sys::io_uring::{
-    IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, io_uring_getevents_arg,
-};
+use linux_raw_sys::io_uring::io_uring_getevents_arg;
 
 use super::context::{Context, Sleeper};
 use super::queues::Completions;
@@ -316,8 +314,7 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
         min_wait_usec: 0,
         ts: time_or_none.addr() as u64,
     };
-    let flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    match -sys::enter(context.queues.fd, 0, more, flags, Some(&arg)) {
+    match -sys::enter(context.queues.fd, 0, more, context.queues.wait_flags, Some(&arg)) {
         EINTR => EINTR,
         // The time is over, which the caller's clock says too; anything else is looked at again.
         _ => 0,

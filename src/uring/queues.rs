@@ -13,9 +13,10 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use linux_raw_sys::io_uring::{
-    IORING_ENTER_GETEVENTS, IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NODROP,
-    IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
-    IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_params, io_uring_sqe,
+    IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, IORING_ENTER_NO_IOWAIT, IORING_FEAT_EXT_ARG,
+    IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP, IORING_FEAT_SINGLE_MMAP,
+    IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES, IORING_SETUP_CQSIZE,
+    IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_params, io_uring_sqe,
 };
 
 use super::slots::{Chain, Slots};
@@ -48,11 +49,20 @@ pub(super) struct Queues {
     cqes: *const io_uring_cqe,
     sq_entries: u32,
     cq_entries: u32,
+    /// Flags of a call that waits.
+    pub(super) wait_flags: u32,
     sq_head: *const AtomicU32,
     sq_tail: *const AtomicU32,
     sq_flags: *const AtomicU32,
     cq_head: *const AtomicU32,
     cq_tail: *const AtomicU32,
+}
+
+/// How a call waits: with a timeout, and not as one that waits for a disk (as the kernel's AIO does not:
+/// it is no matter of `iowait` and the processor's frequency), where the kernel knows that.
+fn wait_flags(features: u32) -> u32 {
+    let no_iowait = if features & IORING_FEAT_NO_IOWAIT != 0 { IORING_ENTER_NO_IOWAIT } else { 0 };
+    IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | no_iowait
 }
 
 /// Zeroed parameters.
@@ -105,6 +115,7 @@ impl Queues {
             cqes: at(p.cq_off.cqes).cast(),
             sq_entries: p.sq_entries,
             cq_entries: p.cq_entries,
+            wait_flags: wait_flags(p.features),
             sq_head: at(p.sq_off.head).cast(),
             sq_tail: at(p.sq_off.tail).cast(),
             sq_flags: at(p.sq_off.flags).cast(),

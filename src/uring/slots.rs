@@ -13,12 +13,13 @@ use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::free::Free;
 use crate::abi::io_event;
+use crate::sync;
 
 /// One request.
 #[repr(C, align(64))]
 pub(super) struct Slot {
     /// `free.rs`: the free slot below this one.
-    next: AtomicU32,
+    next: sync::AtomicU32,
     /// Of which use this is; the upper half of `user_data`.
     generation: AtomicU32,
     /// [`IN_USE`] and what else is known.
