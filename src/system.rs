@@ -112,17 +112,23 @@ pub(crate) fn now_ns() -> u64 {
 ///
 /// # Safety
 /// `timeout` is NULL or readable.
+#[allow(clippy::useless_conversion, reason = "the fields have 32 bits on 32-bit targets")]
 pub(crate) unsafe fn duration_ns(timeout: *const timespec) -> u64 {
     if timeout.is_null() {
         return u64::MAX;
     }
     // SAFETY: upheld by the caller.
     let timeout = unsafe { timeout.read_unaligned() };
-    match (u64::try_from(timeout.tv_sec), u64::try_from(timeout.tv_nsec)) {
-        (Ok(seconds), Ok(ns)) => seconds.saturating_mul(1_000_000_000).saturating_add(ns),
-        _ => u64::MAX,
-    }
+    // As timespec64_to_ktime: what is too large is the largest, and the nanoseconds are only added.
+    let (seconds, ns) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
+    let whole = if seconds >= i64::MAX / NS { i64::MAX } else { seconds.wrapping_mul(NS) };
+    let sum = if whole == i64::MAX { whole } else { whole.wrapping_add(ns) };
+    // The largest is without end too (KTIME_MAX).
+    u64::try_from(sum).ok().filter(|&ns| ns < i64::MAX as u64).unwrap_or(u64::MAX)
 }
+
+/// Nanoseconds in a second.
+const NS: i64 = 1_000_000_000;
 
 /// The sleep of who waits for another thread's reap to end.
 pub(crate) struct ShortSleep;

@@ -179,7 +179,7 @@ unsafe fn get_events_as_user(
     // SAFETY: upheld by the caller.
     let context = unsafe { place.context() };
     if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return Err(EINVAL);
+        return Err(if is_readable(request.timeout) { EINVAL } else { EFAULT });
     }
     // SAFETY: the timeout is good, as far as can be told.
     let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
@@ -208,17 +208,22 @@ unsafe fn get_events_as_user(
             continue;
         }
         let answer = wait(place, context, request, least - taken, left);
+        // What came after the signal is left for the next call, as the kernel does.
         if answer != 0 {
-            // What came at the same moment is not left behind.
-            // SAFETY: upheld by the caller.
-            if let Take::Taken(n) = unsafe { take_or_fault(place, context, request, taken) }? {
-                taken += n;
-            }
             break answer;
         }
     };
     leave_rest_to_others(context);
     if taken == 0 && ended != 0 { Err(ended) } else { Ok(taken as c_int) }
+}
+
+/// Whether a timeout can be read, where the kernel would have read it before it found another error.
+#[cold]
+fn is_readable(timeout: *const timespec) -> bool {
+    let mut read = timespec { tv_sec: 0, tv_nsec: 0 };
+    let (own, size) = ((&raw mut read).cast(), size_of::<timespec>());
+    // SAFETY: room for a time; the kernel checks the other.
+    timeout.is_null() || unsafe { sys::access(own, timeout.cast_mut().cast(), size, false) } == 0
 }
 
 /// [`take`], or the kernel's answer where events have come and there is no memory to put them in.
