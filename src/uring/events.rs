@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EFAULT, EINTR, EINVAL, timespec};
+use libc::{EBADR, EFAULT, EINTR, EINVAL, ETIME, timespec};
 use linux_raw_sys::io_uring::io_uring_getevents_arg;
 
 use super::context::{Context, Sleeper};
@@ -297,6 +297,9 @@ fn is_something(context: &Context) -> bool {
 fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
     let mut time =
         timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
+    if place.gate.is_held_by(this_thread()) {
+        return sleep_above_a_reap(place, request, left);
+    }
     let endless = left == u64::MAX;
     let time_or_none = if endless { ptr::null_mut() } else { &raw mut time };
     if context.pump.is_on() {
@@ -320,10 +323,22 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
         ts: time_or_none.addr() as u64,
     };
     match -sys::enter(context.queues.fd, 0, more, context.queues.wait_flags, Some(&arg)) {
-        EINTR => EINTR,
-        // The time is over, which the caller's clock says too; anything else is looked at again.
-        _ => 0,
+        // The time is over, which the caller's clock says too; or completions found no room.
+        ETIME | EBADR => 0,
+        // A signal; or what shows that the program has closed the descriptor.
+        error => error.max(0),
     }
+}
+
+/// [`sleep`] in a signal handler that interrupted a reap of the same context, which has not given back
+/// what it takes: to the kernel that is still there. So the handler looks again every millisecond, and
+/// where others wait for that reap, goes back to it (`nested.rs`).
+#[cold]
+fn sleep_above_a_reap(place: &Place, request: Request, left: u64) -> c_int {
+    if place.gate.is_wanted() {
+        return EINTR;
+    }
+    sleep_under(left.min(1_000_000), request.sigmask)
 }
 
 /// Sleeps until the pump has put something into the ring.
