@@ -307,7 +307,7 @@ pub(crate) fn register(context: io_context_t) {
     }
     let address = context.addr();
     let place =
-        system::with_signals_blocked(|| table.place_for::<ShortSleep>(address, this_thread()));
+        system::with_signals_blocked(|_| table.place_for::<ShortSleep>(address, this_thread()));
     if let Some(place) = place {
         table.settle(place, address, || is_alive(context));
     }

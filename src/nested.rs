@@ -70,7 +70,7 @@ fn interrupted(request: Request) -> bool {
 /// # Safety
 /// As [`get_events`].
 unsafe fn take(place: &Place, request: Request, taken: u32) -> Reaped {
-    system::with_signals_blocked(|| {
+    system::with_signals_blocked(|_| {
         if place.is_doomed() {
             return Reaped::Strange;
         }

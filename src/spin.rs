@@ -5,16 +5,23 @@
 //! the average of the context's last waits is longer than that time, the call sleeps at once. Waits
 //! are measured whether they were spent watching or asleep, so it finds out when they get short
 //! again, and an idle program burns no processor.
+//!
+//! A signal that is handled ends the call, as it ends the kernel's sleep. User space cannot see that a
+//! handler ran, so signals are kept out while the call watches, but for moments in which the kernel
+//! tells.
 
 use core::ffi::c_int;
 
-use libc::timespec;
+use libc::{EINTR, timespec};
 
 use crate::config;
 use crate::context::{self, Request};
 use crate::sync::{Ordering, spin_loop};
-use crate::system::{duration_ns, now_ns};
+use crate::system::{duration_ns, fail, now_ns, sleep_under, with_signals_blocked};
 use crate::table::Place;
+
+/// How long a signal waits for its handler at the most.
+const LET_SIGNALS_IN_NS: u64 = 20_000;
 
 /// A wait counts for no more than so many times the time to watch, to be forgotten soon.
 const LONGEST: u32 = 8;
@@ -33,6 +40,54 @@ fn note_wait(place: &Place, wait_ns: u64, spin_ns: u32) {
     place.average_wait_ns.store(u32::try_from(next).unwrap_or(u32::MAX), Ordering::Relaxed);
 }
 
+/// What watching came to.
+enum Watched {
+    /// So many events were taken, at least as many as the caller wants.
+    Taken(c_int),
+    /// A signal was handled.
+    Interrupted,
+    /// The time is over, or others are at the gate.
+    InVain,
+}
+
+/// Watches the ring until so many nanoseconds after `start`.
+///
+/// # Safety
+/// As `io_getevents`; the request is plain.
+unsafe fn watch(place: &Place, request: Request, me: usize, start: u64, until: u64) -> Watched {
+    with_signals_blocked(|mask| {
+        let mut spent = 0;
+        let mut let_in_at = LET_SIGNALS_IN_NS;
+        while spent < until && place.gate.enter_user(me) {
+            // SAFETY: inside the gate, and plain.
+            if let Some(n) = unsafe { context::reap_and_leave_out_of_line(place, request, me) } {
+                return Watched::Taken(n);
+            }
+            spin_loop();
+            spent = now_ns() - start;
+            if spent >= let_in_at {
+                if sleep_under(0, mask) == EINTR {
+                    return Watched::Interrupted;
+                }
+                let_in_at = spent + LET_SIGNALS_IN_NS;
+            }
+        }
+        if sleep_under(0, mask) == EINTR { Watched::Interrupted } else { Watched::InVain }
+    })
+}
+
+/// The kernel's answer to a wait that a signal ended: what is there, or EINTR.
+///
+/// # Safety
+/// As [`watch`].
+unsafe fn interrupted(request: Request) -> c_int {
+    let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: upheld by the caller; `no_wait` outlives the call.
+    let n =
+        unsafe { context::get_events_anyhow(Request { timeout: &raw const no_wait, ..request }) };
+    if n == 0 { fail(EINTR) } else { n }
+}
+
 /// A call that found fewer events than it wants, or the gate taken.
 ///
 /// # Safety
@@ -46,19 +101,23 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
         return unsafe { context::through_kernel(place, request, me) };
     }
     let start = now_ns();
-    let mut spent = 0;
     if waits_were_short(place, spin_ns) {
-        let watch = limit.min(u64::from(spin_ns));
-        while spent < watch && place.gate.enter_user(me) {
-            // SAFETY: inside the gate, and plain.
-            if let Some(n) = unsafe { context::reap_and_leave_out_of_line(place, request, me) } {
+        let until = limit.min(u64::from(spin_ns));
+        // SAFETY: upheld by the caller.
+        match unsafe { watch(place, request, me, start, until) } {
+            Watched::Taken(n) => {
                 note_wait(place, now_ns() - start, spin_ns);
                 return n;
             }
-            spin_loop();
-            spent = now_ns() - start;
+            Watched::Interrupted => {
+                note_wait(place, u64::MAX, spin_ns);
+                // SAFETY: upheld by the caller.
+                return unsafe { interrupted(request) };
+            }
+            Watched::InVain => {}
         }
     }
+    let spent = now_ns() - start;
     let left = limit.saturating_sub(spent);
     let rest =
         timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
