@@ -94,6 +94,15 @@ impl Request {
         clamped(self.min_nr)
     }
 
+    /// Whether the kernel may put the caller to sleep: it refuses nothing, and there is a wait.
+    ///
+    /// # Safety
+    /// The timeout is NULL, readable, or one that the kernel is sure to refuse.
+    unsafe fn may_sleep(self) -> bool {
+        // SAFETY: upheld by the caller.
+        Request { sigmask: ptr::null(), ..self }.is_plain() && unsafe { self.least() } > 0
+    }
+
     /// The room for events, as far as a ring can fill it.
     #[inline]
     pub(crate) fn most(self) -> u32 {
@@ -286,8 +295,12 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
                 // SAFETY: upheld by the caller.
                 return unsafe { get_events_anyhow(request) };
             }
+            // In a handler that interrupted a reap the call does not sleep: who waits for that reap
+            // to end must not wait for what this call waits for.
             // SAFETY: upheld by the caller.
-            let answer = unsafe { request.ask_kernel() };
+            let wakeful = unsafe { request.may_sleep() } && is_reaping(me);
+            // SAFETY: as above.
+            let answer = unsafe { if wakeful { cut_short(request) } else { request.ask_kernel() } };
             place.gate.leave_kernel();
             answer
         }
@@ -295,6 +308,21 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
         Entry::Nested => unsafe { nested::get_events(place, request) },
         // Waiting could be for ever. Nothing is taken: later calls find it.
         Entry::Crossed => crossed(request),
+    }
+}
+
+/// The kernel's answer to a wait that a signal ended: what is there, or EINTR.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn cut_short(request: Request) -> c_int {
+    let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: upheld by the caller; `no_wait` outlives the call.
+    match unsafe { get_events_anyhow(Request { timeout: &raw const no_wait, ..request }) } {
+        0 => fail(EINTR),
+        answer => answer,
     }
 }
 
@@ -364,6 +392,8 @@ fn finish_destroy(place: &Place, context: io_context_t, ours: bool) {
 }
 
 /// Whether a thread is reaping in user space, on any context.
+#[cold]
+#[inline(never)]
 pub(crate) fn is_reaping(thread: usize) -> bool {
     table().is_some_and(|table| table.is_reaping(thread))
 }

@@ -17,7 +17,7 @@ use libc::{EINTR, timespec};
 use crate::config;
 use crate::context::{self, Request};
 use crate::sync::{Ordering, spin_loop};
-use crate::system::{duration_ns, fail, now_ns, sleep_under, with_signals_blocked};
+use crate::system::{duration_ns, now_ns, sleep_under, with_signals_blocked};
 use crate::table::Place;
 
 /// How long a signal waits for its handler at the most.
@@ -33,6 +33,7 @@ fn waits_were_short(place: &Place, spin_ns: u32) -> bool {
 
 /// Counts a wait for an eighth of the average. Threads that wait at a time may overwrite each other's
 /// share; it is an estimate.
+#[inline(never)]
 fn note_wait(place: &Place, wait_ns: u64, spin_ns: u32) {
     let most = u64::from(spin_ns) * u64::from(LONGEST);
     let average = u64::from(place.average_wait_ns.load(Ordering::Relaxed));
@@ -56,36 +57,30 @@ enum Watched {
 /// As `io_getevents`; the request is plain.
 unsafe fn watch(place: &Place, request: Request, me: usize, start: u64, until: u64) -> Watched {
     with_signals_blocked(|mask| {
-        let mut spent = 0;
-        let mut let_in_at = LET_SIGNALS_IN_NS;
-        while spent < until && place.gate.enter_user(me) {
+        let (mut spent, mut let_in_at) = (0, LET_SIGNALS_IN_NS);
+        loop {
+            let over = spent >= until;
+            if over || spent >= let_in_at {
+                if sleep_under(0, mask) == EINTR {
+                    return Watched::Interrupted;
+                }
+                if over {
+                    return Watched::InVain;
+                }
+                let_in_at = spent + LET_SIGNALS_IN_NS;
+            }
+            if !place.gate.enter_user(me) {
+                spent = until;
+                continue;
+            }
             // SAFETY: inside the gate, and plain.
             if let Some(n) = unsafe { context::reap_and_leave_out_of_line(place, request, me) } {
                 return Watched::Taken(n);
             }
             spin_loop();
             spent = now_ns() - start;
-            if spent >= let_in_at {
-                if sleep_under(0, mask) == EINTR {
-                    return Watched::Interrupted;
-                }
-                let_in_at = spent + LET_SIGNALS_IN_NS;
-            }
         }
-        if sleep_under(0, mask) == EINTR { Watched::Interrupted } else { Watched::InVain }
     })
-}
-
-/// The kernel's answer to a wait that a signal ended: what is there, or EINTR.
-///
-/// # Safety
-/// As [`watch`].
-unsafe fn interrupted(request: Request) -> c_int {
-    let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: upheld by the caller; `no_wait` outlives the call.
-    let n =
-        unsafe { context::get_events_anyhow(Request { timeout: &raw const no_wait, ..request }) };
-    if n == 0 { fail(EINTR) } else { n }
 }
 
 /// A call that found fewer events than it wants, or the gate taken.
@@ -112,7 +107,7 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
             Watched::Interrupted => {
                 note_wait(place, u64::MAX, spin_ns);
                 // SAFETY: upheld by the caller.
-                return unsafe { interrupted(request) };
+                return unsafe { context::cut_short(request) };
             }
             Watched::InVain => {}
         }

@@ -30,6 +30,11 @@ fn handler_waits() {
 }
 
 #[test]
+fn handler_sleeps_elsewhere() {
+    holds("handler_sleeps_elsewhere");
+}
+
+#[test]
 fn handlers_cross() {
     holds("handlers_cross");
 }
