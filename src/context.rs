@@ -13,9 +13,9 @@ use core::sync::atomic::AtomicPtr;
 use libc::{EFAULT, EINTR, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event};
-use crate::gate::Entry;
+use crate::gate::{Entry, Pause};
 use crate::ring::{self, Reaped};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, compiler_fence};
 use crate::system::{ShortSleep, fail, refuses, this_thread};
 use crate::table::{Place, Table};
 use crate::{config, kernel, nested, spin, system};
@@ -94,13 +94,26 @@ impl Request {
         clamped(self.min_nr)
     }
 
+    /// The kernel's checks before it looks at the ring, in its order: an error number, or 0.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refused(&self) -> c_int {
+        if !self.timeout.is_null() && refuses(self.timeout) {
+            EFAULT
+        } else if !(0 <= self.min_nr && self.min_nr <= self.nr) {
+            EINVAL
+        } else {
+            0
+        }
+    }
+
     /// Whether the kernel may put the caller to sleep: it refuses nothing, and there is a wait.
     ///
     /// # Safety
     /// The timeout is NULL, readable, or one that the kernel is sure to refuse.
     unsafe fn may_sleep(self) -> bool {
         // SAFETY: upheld by the caller.
-        Request { sigmask: ptr::null(), ..self }.is_plain() && unsafe { self.least() } > 0
+        self.refused() == 0 && unsafe { self.least() } > 0
     }
 
     /// The room for events, as far as a ring can fill it.
@@ -179,6 +192,8 @@ unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c
         Reaped::Strange
     };
     place.gate.leave_user();
+    // A handler that comes in after the look finds the gate free.
+    compiler_fence(Ordering::SeqCst);
     if place.is_doomed() {
         finish_destroy(place, request.context, ours);
     }
@@ -342,6 +357,7 @@ pub(crate) fn register(context: io_context_t) {
 }
 
 /// Whether the kernel knows the context. The caller is inside its gate in state *kernel*.
+#[inline(never)]
 fn is_alive(context: io_context_t) -> bool {
     let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: no event is asked for, and the timeout outlives the call.
@@ -376,8 +392,13 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
             // In a signal handler that interrupted a reap, which still reads the ring: its end
             // destroys the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {
-                place.doomed.store(1, Ordering::Relaxed);
-                return 0;
+                place.doom();
+                // Another thread's reap may be past its last look at the mark. After a sleep its end
+                // is seen here, or the mark there.
+                ShortSleep::sleep();
+                if place.gate.is_reaped() || !place.spare() {
+                    return 0;
+                }
             }
         }
     }
@@ -385,7 +406,7 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
 
 #[cold]
 fn finish_destroy(place: &Place, context: io_context_t, ours: bool) {
-    if ours && place.doomed.swap(0, Ordering::Relaxed) != 0 {
+    if ours && place.spare() {
         // The reap has its own answer; whatever this one is, errno is the reap's.
         system::errno_kept(|| destroy(context));
     }
@@ -401,11 +422,9 @@ pub(crate) fn is_reaping(thread: usize) -> bool {
 /// The answer where two signal handlers want what each other's thread holds: as if nothing were there
 /// yet, or a signal had come.
 fn crossed(request: Request) -> c_int {
-    if !request.timeout.is_null() && refuses(request.timeout) {
-        return fail(EFAULT);
-    }
-    if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return fail(EINVAL);
+    let refused = request.refused();
+    if refused != 0 {
+        return fail(refused);
     }
     // SAFETY: the timeout is good, as far as can be told.
     if unsafe { request.least() } == 0 { 0 } else { fail(EINTR) }

@@ -8,7 +8,7 @@
 
 use core::ffi::c_int;
 
-use libc::{EFAULT, EINTR, EINVAL};
+use libc::{EFAULT, EINTR};
 
 use crate::context::{Request, unknown};
 use crate::ring::{self, Reaped};
@@ -21,12 +21,9 @@ const LOOK_AGAIN_NS: u64 = 1_000_000;
 /// As `io_getevents`; the caller's own thread holds the gate of `place`.
 #[cold]
 pub(crate) unsafe fn get_events(place: &Place, request: Request) -> c_int {
-    // The kernel's checks, in its order.
-    if !request.timeout.is_null() && refuses(request.timeout) {
-        return fail(EFAULT);
-    }
-    if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return fail(EINVAL);
+    let refused = request.refused();
+    if refused != 0 {
+        return fail(refused);
     }
     if request.nr > 0 && refuses(request.events) {
         return fail(EFAULT);

@@ -40,6 +40,11 @@ fn handlers_cross() {
 }
 
 #[test]
+fn handlers_destroy_crossed() {
+    holds("handlers_destroy_crossed");
+}
+
+#[test]
 fn handler_destroys() {
     holds("handler_destroys");
 }
