@@ -13,12 +13,13 @@ use super::submit::submit_again;
 use super::table::{Place, find};
 use super::{Rest, sys, thread_end};
 use crate::abi::io_context_t;
+use crate::config;
 use crate::gate::Turn;
 use crate::request::Request;
 use crate::ring::{self, Reaped};
+use crate::spin::{self, Look, Watched};
 use crate::sync::Ordering;
 use crate::system::{self, duration_ns, fail, now_ns, refuses, sleep_under, this_thread};
-use crate::{config, spin};
 
 /// `io_getevents` and `io_pgetevents`
 ///
@@ -117,7 +118,7 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
         Turn::User => unsafe { take_inside(place, request, 0, taken) },
         Turn::Dead => Take::Gone,
         Turn::Crossed => Take::Crossed,
-        Turn::Nested => system::with_signals_blocked(|| {
+        Turn::Nested => system::with_signals_blocked(|_| {
             if place.is_doomed() {
                 return Take::Gone;
             }
@@ -259,7 +260,7 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
     if completions(context).orphan().is_none() || !place.gate.enter_user(me) {
         return true;
     }
-    let settled = system::with_signals_blocked(|| {
+    let settled = system::with_signals_blocked(|_| {
         let found = !context.pump.is_on() && !place.life.is_over();
         let completions = completions(context);
         let orphan = completions.orphan().filter(|_| found);
@@ -272,15 +273,18 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
 /// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call. It may come
 /// back without any.
 fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
-    if config::spin_ns() != 0 && spin::watch(&place.average_wait_ns, left, || is_something(context))
-    {
-        return 0;
+    if config::spin_ns() == 0 {
+        return sleep(place, context, request, more, left);
     }
-    let start = now_ns();
-    let answer = sleep(place, context, request, more, left);
-    if config::spin_ns() != 0 {
-        spin::note_sleep(&place.average_wait_ns, is_something(context), now_ns() - start);
+    let (average, start) = (&place.average_wait_ns, now_ns());
+    let look = || if is_something(context) { Look::Found(()) } else { Look::Again };
+    match spin::watch(average, start, left, look) {
+        Watched::Found(()) => return 0,
+        Watched::Interrupted => return EINTR,
+        Watched::InVain => (),
     }
+    let answer = sleep(place, context, request, more, left.saturating_sub(now_ns() - start));
+    spin::note_sleep(average, is_something(context), now_ns() - start);
     answer
 }
 
@@ -300,7 +304,8 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
     if place.gate.is_held_by(this_thread()) {
         return sleep_above_a_reap(place, request, left);
     }
-    let endless = left == u64::MAX;
+    // What is left of no limit is none (`duration_ns` gives no other that is so large).
+    let endless = left > i64::MAX as u64;
     let time_or_none = if endless { ptr::null_mut() } else { &raw mut time };
     if context.pump.is_on() {
         return sleep_on_bell(place, context, request, time_or_none);
