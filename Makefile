@@ -128,7 +128,7 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
 PROGRAMS := fio:fio qemu-img:qemu-utils
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
-QUICK := --test artefacts --test c_tests --test example --test header --test install --test interruption --test python --test ring
+QUICK := --test artefacts --test c_tests --test example --test header --test install --test interruption --test python --test ring --test uring
 PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
 
