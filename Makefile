@@ -7,7 +7,7 @@
 #   make model           the model checker's part of check
 #   make conformance     others' programs and tests on this library (a part of check)
 #   make conformance-X   one part of it: abi fuzz harness faults portability programs sanitizers
-#   make bench           ours and Debian's library side by side (10 minutes, wants root and quiet)
+#   make bench           ours and Debian's library side by side (half an hour, wants root and quiet)
 #   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
 #   make clean
@@ -128,8 +128,9 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
 PROGRAMS := fio:fio qemu-img:qemu-utils
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
-QUICK := --test artefacts --test c_tests --test example --test header --test install --test interruption --test python --test ring --test uring
-PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report
+QUICK := $(addprefix --test ,artefacts c_tests example header install interruption python ring uring)
+PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report \
+    $(wildcard scripts/benchmarks/*.py)
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
 
 test: all
@@ -179,13 +180,16 @@ $(PYTHON_PARTS:%=conformance-%): conformance-%: all
 
 # ---- benchmarks -------------------------------------------------------------------------------
 
+# ONLY=io_uring: of both, what is about the io_uring engine.
+
 bench: all
-	@scripts/need /usr/include/libaio.h:libaio-dev fio:fio python3:python3 losetup:mount
-	$(CARGO) bench --locked --bench libaio
-	scripts/bench-programs
+	@scripts/need /usr/include/libaio.h:libaio-dev fio:fio python3:python3 losetup:mount \
+	    fincore:util-linux
+	$(CARGO) bench --locked --bench libaio $(if $(ONLY),-- '$(ONLY): ')
+	scripts/bench-programs $(if $(ONLY),--only $(ONLY))
 
 bench-report:
-	scripts/bench-report
+	scripts/bench-report $(if $(ONLY),--only $(ONLY))
 
 lint:
 	@scripts/need $(LINT_TOOLS)
