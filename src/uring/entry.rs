@@ -21,6 +21,8 @@ const MOST_VECTORS: u64 = 1024;
 const KNOWN_RW_FLAGS: u32 = 0x1ff;
 /// Which asks to be polled for; the kernel's AIO drops it.
 const RWF_HIPRI: u32 = 1;
+/// Which asks not to wait for anything.
+const RWF_NOWAIT: u32 = 8;
 /// `RWF_APPEND` and `RWF_NOAPPEND`, which exclude each other.
 const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
 /// Bit in `aio_flags`: `aio_reqprio` counts.
@@ -142,7 +144,8 @@ unsafe fn transfer(
     if rw_flags & RWF_BOTH_APPENDS == RWF_BOTH_APPENDS {
         return Err(EINVAL);
     }
-    entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI;
+    let at_once = if never_waits(iocb.aio_fildes, flags) { RWF_NOWAIT } else { 0 };
+    entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI | at_once;
     // O_ACCMODE itself is the mode that allows neither.
     let mode = flags & libc::O_ACCMODE;
     if mode != access && mode != libc::O_RDWR {
@@ -170,6 +173,19 @@ unsafe fn transfer(
     entry.__bindgen_anon_1.off = iocb.aio_offset as u64;
     entry.__bindgen_anon_2.addr = iocb.aio_buf;
     Ok(entry)
+}
+
+/// Whether transfers of that file are to answer -EAGAIN rather than wait: io_uring takes `O_NONBLOCK`
+/// for no reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
+fn never_waits(fd: c_int, flags: c_int) -> bool {
+    if flags & libc::O_NONBLOCK == 0 {
+        return false;
+    }
+    match sys::kind_of(fd) as u32 {
+        libc::S_IFIFO | libc::S_IFSOCK => super::choice::pipes_take_nowait(),
+        0 => true, // of the files without a kind, those that AIO takes do
+        _ => false,
+    }
 }
 
 /// How many bytes iovecs are, checked as `import_iovec` does.

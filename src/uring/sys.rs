@@ -151,6 +151,26 @@ pub(super) fn is_eventfd(fd: c_int) -> bool {
     }
 }
 
+/// Whether a pipe can be read with `RWF_NOWAIT`.
+pub(super) fn pipes_take_nowait() -> bool {
+    let mut ends = [-1; 2];
+    let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as c_long;
+    // SAFETY: room for two descriptors.
+    if answer(|| unsafe { libc::syscall(libc::SYS_pipe2, ends.as_mut_ptr(), flags) }) != 0 {
+        return false;
+    }
+    let mut byte = 0u8;
+    let to = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let (none, nowait) = (-1 as c_long, libc::RWF_NOWAIT as c_long);
+    // SAFETY: room for one byte. (An offset of -1, in its two halves.)
+    let n = answer(|| unsafe {
+        let fd = ends[0] as c_long;
+        libc::syscall(libc::SYS_preadv2, fd, &raw const to, 1 as c_long, none, none, nowait)
+    });
+    ends.into_iter().for_each(close);
+    n == -libc::EAGAIN
+}
+
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
     let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;
