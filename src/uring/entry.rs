@@ -249,9 +249,9 @@ fn poll(iocb: &iocb) -> Result<Sqe, c_int> {
     if u64::from(iocb.aio_buf as u16) != iocb.aio_buf || !nothing_but_a_file(iocb) {
         return Err(EINVAL);
     }
-    // A file that cannot be polled is ready for everything: where that is nothing, it never will be.
-    let kind = if iocb.aio_buf == 0 { sys::kind_of(iocb.aio_fildes) as u32 } else { 0 };
-    if matches!(kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK) {
+    // A file that cannot be polled is ready for these: where none is asked for, it never will be.
+    const READY: u16 = (libc::POLLIN | libc::POLLOUT | libc::POLLRDNORM | libc::POLLWRNORM) as u16;
+    if iocb.aio_buf as u16 & READY == 0 && !sys::can_be_polled(iocb.aio_fildes) {
         return Err(EINVAL);
     }
     let mut entry = on_file(iocb, io_uring_op::IORING_OP_POLL_ADD);

@@ -171,6 +171,24 @@ pub(super) fn pipes_take_nowait() -> bool {
     n == -libc::EAGAIN
 }
 
+/// Whether a file can be polled, as `epoll_ctl(2)` tells: it refuses those that cannot.
+pub(super) fn can_be_polled(fd: c_int) -> bool {
+    let flags = libc::EPOLL_CLOEXEC as c_long;
+    // SAFETY: no pointer.
+    let epoll = answer(|| unsafe { libc::syscall(libc::SYS_epoll_create1, flags) });
+    if epoll < 0 {
+        return true;
+    }
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // SAFETY: an event to read.
+    let added = answer(|| unsafe {
+        let (add, fd) = (libc::EPOLL_CTL_ADD as c_long, fd as c_long);
+        libc::syscall(libc::SYS_epoll_ctl, epoll as c_long, add, fd, &raw mut event)
+    });
+    close(epoll);
+    added != -libc::EPERM
+}
+
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
     let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;
