@@ -3,8 +3,8 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EFAULT, EINTR, EINVAL, timespec};
-use linux_raw_sys::io_uring::io_uring_getevents_arg;
+use libc::{EBADF, EFAULT, EINTR, EINVAL, EOPNOTSUPP, timespec};
+use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
 use super::queues::Completions;
@@ -306,16 +306,20 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
         let answer = sys::wait_readable(context.queues.fd, time_or_none, request.sigmask);
         return if answer < 0 { -answer } else { 0 };
     }
+    // It has 64 bits for either part everywhere.
+    let kernel_time = __kernel_timespec { tv_sec: time.tv_sec as _, tv_nsec: time.tv_nsec as _ };
     // More than the queue was made for cannot come.
     let more = more.min(context.slots.count());
     let arg = io_uring_getevents_arg {
         sigmask: 0,
         sigmask_sz: 0,
         min_wait_usec: 0,
-        ts: time_or_none.addr() as u64,
+        ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
     };
     match -sys::enter(context.queues.fd, 0, more, context.queues.wait_flags, Some(&arg)) {
         EINTR => EINTR,
+        // The program has closed the descriptor.
+        EBADF | EOPNOTSUPP => EINVAL,
         // The time is over, which the caller's clock says too; anything else is looked at again.
         _ => 0,
     }
