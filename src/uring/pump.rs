@@ -132,7 +132,16 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
     Ok(())
 }
 
-/// Ends the pump of a context that is over; where it sleeps, the caller has woken it by an entry.
+/// Adds to the eventfd that a request wants to be notified by, once its event is there.
+pub(super) fn notify(resfd: c_int) {
+    if resfd >= 0 {
+        sys::ring_bell(resfd);
+        sys::close(resfd);
+    }
+}
+
+/// Ends the pump of a context that is over, once everything has its completion; where it sleeps, the
+/// caller has woken it by an entry.
 pub(super) fn stop(context: &Context) {
     if context.pump.is_on() {
         sys::ring_bell(context.pump.bell());
@@ -156,11 +165,16 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
     }
     loop {
         let moved = work.move_all();
-        if place.life.is_over() {
+        // Nothing is put in any more but below a signal handler that destroys (`setup.rs`).
+        if place.life.is_over() && context.queues.in_use() == 0 {
             return ptr::null_mut();
         }
-        if !moved {
-            sys::enter(context.queues.fd, 0, 1, IORING_ENTER_GETEVENTS, None);
+        if !moved && sys::enter(context.queues.fd, 0, 1, IORING_ENTER_GETEVENTS, None) < 0 {
+            // The program has closed the descriptor: nothing is certain to come any more.
+            if place.life.is_over() {
+                return ptr::null_mut();
+            }
+            Rest::sleep();
         }
     }
 }
@@ -177,27 +191,21 @@ impl Work {
                 context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
                 continue;
             }
-            if context.slots.is_orphan(cqe) {
+            if context.slots.is_orphan(cqe) && !place.life.is_over() {
                 super::submit::submit_again(context, place, cqe);
                 continue;
             }
             let event = context.slots.event(cqe);
             // There is always room (`Context::is_full`), but where the program has moved the head by
-            // itself to where it should not be.
-            while !ring::put(&context.ring(), event) {
-                if place.life.is_over() {
-                    return true;
-                }
+            // itself to where it should not be. A context that is over gives no more events.
+            while !place.life.is_over() && !ring::put(&context.ring(), event) {
                 Rest::sleep();
             }
-            let resfd = context.slots.of(cqe).resfd();
-            let user_data = cqe.user_data;
+            let slot = context.slots.of(cqe);
+            let (resfd, number) = (slot.resfd(), cqe.user_data as u32);
             context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-            context.slots.give_back(user_data as u32);
-            if resfd >= 0 {
-                sys::ring_bell(resfd);
-                sys::close(resfd);
-            }
+            context.slots.give_back(number);
+            notify(resfd);
         }
         if ready > 0 {
             context.pump.ring_if_waited_for();

@@ -3,8 +3,8 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EFAULT, EINTR, EINVAL};
-use linux_raw_sys::io_uring::{IORING_ENTER_GETEVENTS, io_uring_op};
+use libc::{EFAULT, EINVAL};
+use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
 use super::lock::Taken;
@@ -13,7 +13,7 @@ use super::submit::locked;
 use super::table::{Place, find};
 use super::{INTERNAL, Rest, pump, slots, sys, thread_end};
 use crate::abi::io_context_t;
-use crate::gate::{Entry, Pause as _};
+use crate::gate::Entry;
 use crate::kernel;
 use crate::sync::Ordering;
 use crate::system::{fail, this_thread};
@@ -81,17 +81,29 @@ fn bring_to_an_end(place: &'static Place) {
     let context = unsafe { place.context() };
     let me = this_thread();
     // Who has the lock has seen the context alive; who gets it later sees that it is over. (Where it is
-    // this thread's own, below a signal handler, what it still submits is waited for in `leave`.)
+    // this thread's own, below a signal handler, what it still submits is ended in `leave`.)
     if let Taken::Now = place.lock.take::<Rest>(me) {
         place.lock.release();
     }
     wake_all(context, place, me);
-    pump::stop(context);
-    for (user_data, _) in context.slots.in_flight(may_never_end) {
+    if context.pump.is_on() {
+        // It takes what is left, and notifies for it.
+        wait_for_all(context, || ());
+        pump::stop(context);
+    }
+    wait_for_all(context, || drop_completions(context));
+    leave(place);
+}
+
+/// Has the kernel give up what may never end.
+fn give_up_what_may_not_end(context: &Context) {
+    // What another thread has put in may not be the kernel's yet, which would not find it.
+    context.queues.submit_all();
+    for (user_data, slot) in context.slots.in_flight(may_never_end) {
+        // As if the program had asked: a poll is not submitted anew.
+        slot.mark_cancelled(true);
         sys::cancel(context.queues.fd, user_data);
     }
-    wait_for_all(context);
-    leave(place);
 }
 
 /// Whether a request is one that nothing but the program can bring to its end. Those of files and
@@ -119,19 +131,35 @@ fn wake_all(context: &Context, place: &Place, me: usize) {
     }
 }
 
-/// Waits until every entry has its completion.
-fn wait_for_all(context: &Context) {
+/// Waits until every entry has its completion, and nobody is left who takes any but `take`.
+fn wait_for_all(context: &Context, take: impl Fn()) {
     loop {
-        let left = context.queues.in_flight();
-        if left == 0 {
+        take();
+        if context.queues.in_use() == 0 {
             return;
         }
-        // The kernel counts from the queue's head, behind which nobody takes anything any more.
-        let target = context.queues.ready() + 1;
-        let answer = sys::enter(context.queues.fd, 0, target, IORING_ENTER_GETEVENTS, None);
-        if answer < 0 && answer != -EINTR {
-            Rest::sleep();
+        // Again and again: what was just about to be tried once more cannot be found.
+        give_up_what_may_not_end(context);
+        let gone = !context.queues.wait_a_while();
+        // Without its descriptor the io_uring ends with its mappings, and gives these up then.
+        if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
+            return;
         }
+    }
+}
+
+/// Takes completions that nobody will take any more.
+fn drop_completions(context: &Context) {
+    let Context { queues, slots, .. } = context;
+    for _ in 0..queues.ready() {
+        let head = queues.cq_head().load(Ordering::Relaxed);
+        let cqe = queues.completion(head);
+        if cqe.user_data != INTERNAL {
+            let slot = slots.of(cqe);
+            slot.mark_done();
+            pump::notify(slot.resfd());
+        }
+        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -147,7 +175,8 @@ fn take_apart(place: &Place) {
     if let Some(context) = place.take_context() {
         // SAFETY: nobody else has it, and nobody is left to use it.
         unsafe {
-            wait_for_all(&*context);
+            // What was put in below the signal handler that destroyed it.
+            wait_for_all(&*context, || drop_completions(&*context));
             Context::take_apart(context);
         }
         place.close();
