@@ -23,6 +23,8 @@ const KNOWN_RW_FLAGS: u32 = 0x1ff;
 const RWF_HIPRI: u32 = 1;
 /// Which asks not to wait for anything.
 const RWF_NOWAIT: u32 = 8;
+/// For writes alone.
+const RWF_ATOMIC: u32 = 0x40;
 /// `RWF_APPEND` and `RWF_NOAPPEND`, which exclude each other.
 const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
 /// Bit in `aio_flags`: `aio_reqprio` counts.
@@ -144,6 +146,9 @@ unsafe fn transfer(
     if rw_flags & RWF_BOTH_APPENDS == RWF_BOTH_APPENDS {
         return Err(EINVAL);
     }
+    if rw_flags & RWF_ATOMIC != 0 && access == libc::O_RDONLY {
+        return Err(EOPNOTSUPP);
+    }
     let at_once = if never_waits(iocb.aio_fildes, flags) { RWF_NOWAIT } else { 0 };
     entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI | at_once;
     // O_ACCMODE itself is the mode that allows neither.
@@ -236,8 +241,13 @@ fn sync(iocb: &iocb, fsync_flags: u32) -> Result<Sqe, c_int> {
     if iocb.aio_buf != 0 || !nothing_but_a_file(iocb) {
         return Err(EINVAL);
     }
-    // What has no fsync: pipes, sockets, and files without a kind (eventfds and the like).
-    if matches!(sys::kind_of(iocb.aio_fildes) as u32, libc::S_IFIFO | libc::S_IFSOCK | 0) {
+    let cannot = match sys::kind_of(iocb.aio_fildes) as u32 {
+        libc::S_IFREG | libc::S_IFBLK | libc::S_IFDIR => false,
+        // Few devices have it, and none takes long.
+        libc::S_IFCHR => !sys::can_be_synced(iocb.aio_fildes),
+        _ => true, // pipes, sockets, and files without a kind (eventfds and the like)
+    };
+    if cannot {
         return Err(EINVAL);
     }
     let mut entry = on_file(iocb, io_uring_op::IORING_OP_FSYNC);

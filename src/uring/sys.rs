@@ -189,6 +189,12 @@ pub(super) fn can_be_polled(fd: c_int) -> bool {
     added != -libc::EPERM
 }
 
+/// Whether a file has an fsync, which it is asked to do for that.
+pub(super) fn can_be_synced(fd: c_int) -> bool {
+    // SAFETY: no pointer.
+    answer(|| unsafe { libc::syscall(libc::SYS_fdatasync, fd as c_long) }) != -libc::EINVAL
+}
+
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
     let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;
