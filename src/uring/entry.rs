@@ -77,8 +77,9 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
         fd if fd < 0 => Err(libc::EAGAIN),
         fd if sys::is_eventfd(fd) => Ok(fd),
         fd => {
+            let is_path = sys::flags_of(fd) & libc::O_PATH != 0;
             sys::close(fd);
-            Err(EINVAL)
+            Err(if is_path { EBADF } else { EINVAL })
         }
     }
 }

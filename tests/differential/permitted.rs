@@ -63,8 +63,14 @@ pub const DIFFERENCES: &[Difference] = &[
             if r.at == To::Unmapped {
                 r.at = To::Null;
             }
-            if r.buf == To::Unmapped && matches!(r.opcode, PREADV | PWRITEV) {
-                r.buf = To::Null;
+            if matches!(r.opcode, PREADV | PWRITEV) && r.buf != To::Good {
+                if r.buf == To::Unmapped {
+                    r.buf = To::Null;
+                }
+                // As many as there is room for in that page.
+                if r.nbytes <= 1024 {
+                    r.nbytes %= 256;
+                }
             }
         },
     },
