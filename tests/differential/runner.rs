@@ -156,6 +156,8 @@ pub struct Runner<'a> {
     folder: RawFd,
     callbacks: bool,
     quiet: bool,
+    /// Whether reads and writes may complete in any order.
+    any_order: bool,
     memory: Memory,
     slots: [Slot; SLOTS as usize],
     used: usize,
@@ -188,6 +190,7 @@ impl<'a> Runner<'a> {
             folder,
             callbacks: false,
             quiet: false,
+            any_order: false,
             memory: Memory::new(),
             slots: Default::default(),
             used: 0,
@@ -202,7 +205,8 @@ impl<'a> Runner<'a> {
     }
 
     pub fn run(&mut self, sequence: &Sequence) {
-        (self.callbacks, self.quiet) = (sequence.callbacks, sequence.quiet);
+        let Sequence { callbacks, quiet, io_uring, .. } = *sequence;
+        (self.callbacks, self.quiet, self.any_order) = (callbacks, quiet, io_uring);
         self.steps(&sequence.steps);
         for slot in 0..self.slots.len() {
             if self.slots[slot].live {
@@ -359,6 +363,18 @@ impl<'a> Runner<'a> {
         });
         if let (0, Some(slot)) = (answer, slot) {
             self.slots[slot].live = false;
+            if self.any_order && self.slots[slot].available > 0 {
+                // Which of its events were taken, and which never, is nobody's business.
+                let of_it = format!("event of {slot}: ");
+                let taken = self.taken.iter_mut().filter(|line| line.starts_with(&of_it));
+                taken.for_each(|line| *line = format!("some event of {slot}"));
+            }
+            // One that comes to the slot later has other lines.
+            self.taken.iter_mut().for_each(|line| {
+                if line.starts_with(&format!("event of {slot}: ")) {
+                    line.insert_str(0, "earlier ");
+                }
+            });
             // Its polls are cancelled, and notify.
             let (gone, left) =
                 mem::take(&mut self.pending).into_iter().partition(|p| p.slot == slot);

@@ -418,7 +418,8 @@ fn step(wild: bool, callbacks: bool) -> BoxedStrategy<Step> {
 /// means something.
 pub fn any_sequence(for_io_uring: bool) -> impl Strategy<Value = Sequence> {
     let chance = prop::bool::weighted;
-    let io_uring = chance(if for_io_uring { 1.0 } else { 0.5 });
+    // A difference is shrunk within its kind.
+    let io_uring = chance(if for_io_uring { 1.0 } else { 0.5 }).no_shrink();
     (chance(0.15), chance(0.25), io_uring, chance(0.5)).prop_flat_map(
         |(wild, callbacks, io_uring, quiet)| {
             let wild = wild && !io_uring;
