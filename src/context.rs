@@ -10,14 +10,14 @@ use core::ffi::{c_int, c_long};
 use core::ptr;
 use core::sync::atomic::AtomicPtr;
 
-use libc::{EFAULT, EINTR, EINVAL, timespec};
+use libc::{EINTR, EINVAL, timespec};
 
 use crate::abi::{io_context_t, io_event};
-use crate::gate::Entry;
+use crate::gate::{Entry, Pause};
 use crate::request::Request;
 use crate::ring::{self, Reaped};
-use crate::sync::Ordering;
-use crate::system::{ShortSleep, fail, refuses, this_thread};
+use crate::sync::{Ordering, compiler_fence};
+use crate::system::{ShortSleep, fail, this_thread};
 use crate::table::{Place, Table};
 use crate::{config, kernel, nested, spin, system};
 
@@ -79,6 +79,8 @@ unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c
         Reaped::Strange
     };
     place.gate.leave_user();
+    // A handler that comes in after the look finds the gate free.
+    compiler_fence(Ordering::SeqCst);
     if place.is_doomed() {
         finish_destroy(place, request.context, ours);
     }
@@ -178,8 +180,12 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
                 // SAFETY: upheld by the caller.
                 return unsafe { get_events_anyhow(request) };
             }
+            // In a handler that interrupted a reap the call does not sleep: who waits for that reap
+            // to end must not wait for what this call waits for.
             // SAFETY: upheld by the caller.
-            let answer = unsafe { request.ask_kernel() };
+            let wakeful = unsafe { request.may_sleep() } && is_reaping(me);
+            // SAFETY: as above.
+            let answer = unsafe { if wakeful { cut_short(request) } else { request.ask_kernel() } };
             place.gate.leave_kernel();
             answer
         }
@@ -187,6 +193,21 @@ pub(crate) unsafe fn through_kernel(place: &Place, request: Request, me: usize) 
         Entry::Nested => unsafe { nested::get_events(place, request) },
         // Waiting could be for ever. Nothing is taken: later calls find it.
         Entry::Crossed => crossed(request),
+    }
+}
+
+/// The kernel's answer to a wait that a signal ended: what is there, or EINTR.
+///
+/// # Safety
+/// As `io_getevents`.
+#[cold]
+#[inline(never)]
+pub(crate) unsafe fn cut_short(request: Request) -> c_int {
+    let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: upheld by the caller; `no_wait` outlives the call.
+    match unsafe { get_events_anyhow(Request { timeout: &raw const no_wait, ..request }) } {
+        0 => fail(EINTR),
+        answer => answer,
     }
 }
 
@@ -199,13 +220,14 @@ pub(crate) fn register(context: io_context_t) {
     }
     let address = context.addr();
     let place =
-        system::with_signals_blocked(|| table.place_for::<ShortSleep>(address, this_thread()));
+        system::with_signals_blocked(|_| table.place_for::<ShortSleep>(address, this_thread()));
     if let Some(place) = place {
         table.settle(place, address, || is_alive(context));
     }
 }
 
 /// Whether the kernel knows the context. The caller is inside its gate in state *kernel*.
+#[inline(never)]
 fn is_alive(context: io_context_t) -> bool {
     let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: no event is asked for, and the timeout outlives the call.
@@ -240,8 +262,13 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
             // In a signal handler that interrupted a reap, which still reads the ring: its end
             // destroys the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {
-                place.doomed.store(1, Ordering::Relaxed);
-                return 0;
+                place.doom();
+                // Another thread's reap may be past its last look at the mark. After a sleep its end
+                // is seen here, or the mark there.
+                ShortSleep::sleep();
+                if place.gate.is_reaped() || !place.spare() {
+                    return 0;
+                }
             }
         }
     }
@@ -249,13 +276,15 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
 
 #[cold]
 fn finish_destroy(place: &Place, context: io_context_t, ours: bool) {
-    if ours && place.doomed.swap(0, Ordering::Relaxed) != 0 {
+    if ours && place.spare() {
         // The reap has its own answer; whatever this one is, errno is the reap's.
         system::errno_kept(|| destroy(context));
     }
 }
 
 /// Whether a thread is reaping in user space, on any context.
+#[cold]
+#[inline(never)]
 pub(crate) fn is_reaping(thread: usize) -> bool {
     table().is_some_and(|table| table.is_reaping(thread))
 }
@@ -263,11 +292,9 @@ pub(crate) fn is_reaping(thread: usize) -> bool {
 /// The answer where two signal handlers want what each other's thread holds: as if nothing were there
 /// yet, or a signal had come.
 fn crossed(request: Request) -> c_int {
-    if !request.timeout.is_null() && refuses(request.timeout) {
-        return fail(EFAULT);
-    }
-    if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return fail(EINVAL);
+    let refused = request.refused();
+    if refused != 0 {
+        return fail(refused);
     }
     // SAFETY: the timeout is good, as far as can be told.
     if unsafe { request.least() } == 0 { 0 } else { fail(EINTR) }

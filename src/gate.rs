@@ -189,6 +189,11 @@ impl Gate {
         self.demand.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether a thread is in state *user*.
+    pub(crate) fn is_reaped(&self) -> bool {
+        reaping(self.word.load(Ordering::Relaxed))
+    }
+
     /// Whether that thread is in state *user* here.
     pub(crate) fn is_held_by(&self, thread: usize) -> bool {
         self.word.load(Ordering::Relaxed) == thread

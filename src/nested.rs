@@ -8,7 +8,7 @@
 
 use core::ffi::c_int;
 
-use libc::{EFAULT, EINTR, EINVAL};
+use libc::{EFAULT, EINTR};
 
 use crate::context::unknown;
 use crate::request::Request;
@@ -22,12 +22,9 @@ const LOOK_AGAIN_NS: u64 = 1_000_000;
 /// As `io_getevents`; the caller's own thread holds the gate of `place`.
 #[cold]
 pub(crate) unsafe fn get_events(place: &Place, request: Request) -> c_int {
-    // The kernel's checks, in its order.
-    if !request.timeout.is_null() && refuses(request.timeout) {
-        return fail(EFAULT);
-    }
-    if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return fail(EINVAL);
+    let refused = request.refused();
+    if refused != 0 {
+        return fail(refused);
     }
     if request.nr > 0 && refuses(request.events) {
         return fail(EFAULT);
@@ -71,7 +68,7 @@ fn interrupted(request: Request) -> bool {
 /// # Safety
 /// As [`get_events`].
 unsafe fn take(place: &Place, request: Request, taken: u32) -> Reaped {
-    system::with_signals_blocked(|| {
+    system::with_signals_blocked(|_| {
         if place.is_doomed() {
             return Reaped::Strange;
         }

@@ -4,7 +4,7 @@
 use core::ffi::{c_int, c_long};
 use core::ptr;
 
-use libc::{sigset_t, timespec};
+use libc::{EFAULT, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event};
 use crate::kernel;
@@ -78,6 +78,28 @@ impl Request {
             return 0;
         }
         clamped(self.min_nr)
+    }
+
+    /// The kernel's checks before it looks at the ring, in its order: an error number, or 0.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refused(&self) -> c_int {
+        if !self.timeout.is_null() && refuses(self.timeout) {
+            EFAULT
+        } else if !(0 <= self.min_nr && self.min_nr <= self.nr) {
+            EINVAL
+        } else {
+            0
+        }
+    }
+
+    /// Whether the kernel may put the caller to sleep: it refuses nothing, and there is a wait.
+    ///
+    /// # Safety
+    /// The timeout is NULL, readable, or one that the kernel is sure to refuse.
+    pub(crate) unsafe fn may_sleep(self) -> bool {
+        // SAFETY: upheld by the caller.
+        self.refused() == 0 && unsafe { self.least() } > 0
     }
 
     /// The room for events, as far as a ring can fill it.

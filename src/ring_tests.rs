@@ -211,3 +211,27 @@ fn indices_outside_the_ring_are_left_to_the_kernel() {
         assert_eq!(ring.head.get(), head);
     }
 }
+
+#[test]
+fn a_ring_of_another_kind_is_not_known() {
+    let known = |change: fn(&mut Header)| {
+        let mut header = Header {
+            id: 0,
+            nr: 127,
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            magic: MAGIC,
+            compat_features: 1,
+            incompat_features: 0,
+            header_length: 32,
+        };
+        change(&mut header);
+        Mapped(&header).is_known()
+    };
+    assert!(known(|_| ()));
+    assert!(known(|h| h.compat_features = 3));
+    assert!(!known(|h| h.magic = 0), "gVisor's");
+    assert!(!known(|h| h.incompat_features = 1));
+    assert!(!known(|h| h.header_length = 64));
+    assert!(!known(|h| h.nr = 0));
+}

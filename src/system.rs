@@ -2,7 +2,7 @@
 //! memory, stderr. Nothing here changes `errno` but [`fail`], and nothing is a cancellation point:
 //! what the C library makes one of is called by number.
 
-use core::ffi::{c_int, c_long, c_void};
+use core::ffi::{c_int, c_long, c_ulong, c_void};
 use core::ptr;
 
 use libc::{sigset_t, timespec};
@@ -74,6 +74,7 @@ pub(crate) fn refuses<T>(pointer: *const T) -> bool {
 }
 
 /// Sleeps for `ns` nanoseconds, less than a second, under a signal mask; 0 or an error number.
+#[inline(never)]
 pub(crate) fn sleep_under(ns: u64, mask: *const sigset_t) -> c_int {
     let mut time = timespec { tv_sec: 0, tv_nsec: ns as _ };
     errno_kept(|| {
@@ -100,6 +101,7 @@ pub(crate) fn is_writable<T>(pointer: *mut *mut T) -> bool {
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
+#[inline(never)]
 pub(crate) fn now_ns() -> u64 {
     let mut now = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists and `now` is writable.
@@ -112,17 +114,23 @@ pub(crate) fn now_ns() -> u64 {
 ///
 /// # Safety
 /// `timeout` is NULL or readable.
+#[allow(clippy::useless_conversion, reason = "the fields have 32 bits on 32-bit targets")]
 pub(crate) unsafe fn duration_ns(timeout: *const timespec) -> u64 {
     if timeout.is_null() {
         return u64::MAX;
     }
     // SAFETY: upheld by the caller.
     let timeout = unsafe { timeout.read_unaligned() };
-    match (u64::try_from(timeout.tv_sec), u64::try_from(timeout.tv_nsec)) {
-        (Ok(seconds), Ok(ns)) => seconds.saturating_mul(1_000_000_000).saturating_add(ns),
-        _ => u64::MAX,
-    }
+    // As timespec64_to_ktime: what is too large is the largest, and the nanoseconds are only added.
+    let (seconds, ns) = (i64::from(timeout.tv_sec), i64::from(timeout.tv_nsec));
+    let whole = if seconds >= i64::MAX / NS { i64::MAX } else { seconds.wrapping_mul(NS) };
+    let sum = if whole == i64::MAX { whole } else { whole.wrapping_add(ns) };
+    // The largest is without end too (KTIME_MAX).
+    u64::try_from(sum).ok().filter(|&ns| ns < i64::MAX as u64).unwrap_or(u64::MAX)
 }
+
+/// Nanoseconds in a second.
+const NS: i64 = 1_000_000_000;
 
 /// The sleep of who waits for another thread's reap to end.
 pub(crate) struct ShortSleep;
@@ -142,28 +150,41 @@ impl Pause for ShortSleep {
     }
 }
 
-/// Runs `f` with every signal of this thread blocked that can be.
-pub(crate) fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
-    // The kernel's set: 8 or 16 bytes, all bits set. The raw call, since the C library's keeps
-    // its own signals unblocked.
-    let all = [u64::MAX; 2];
-    let mut before = [0u64; 2];
-    let set = |new: *const u64, old: *mut u64| {
-        // SAFETY: both are NULL or as large as any kernel's signal set.
-        errno_kept(|| unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigprocmask,
-                libc::SIG_SETMASK as c_long,
-                new,
-                old,
-                crate::kernel::SIGSET_SIZE,
-            )
-        });
-    };
-    set(all.as_ptr(), before.as_mut_ptr());
-    let result = f();
-    set(before.as_ptr(), ptr::null_mut());
+/// A signal set in the kernel's form: longs, 8 bytes of them or 16.
+type Signals = [c_ulong; 16 / size_of::<c_ulong>()];
+
+/// Every signal but those of a thread's own doing: the kernel kills one that has them blocked, and a
+/// program that handles them wants to.
+const ALL_BUT_FAULTS: Signals = {
+    let mut signals: Signals = [c_ulong::MAX; size_of::<Signals>() / size_of::<c_ulong>()];
+    let faults =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+    let mut i = 0;
+    while i < faults.len() {
+        signals[0] &= !(1 << (faults[i] - 1));
+        i += 1;
+    }
+    signals
+};
+
+/// Runs `f` with every signal of this thread blocked that can be and is none of its own faults; `f` is
+/// given the mask that the thread had before.
+pub(crate) fn with_signals_blocked<T>(f: impl FnOnce(*const sigset_t) -> T) -> T {
+    let mut before: Signals = Default::default();
+    set_mask(ALL_BUT_FAULTS.as_ptr(), before.as_mut_ptr());
+    let result = f(before.as_ptr().cast());
+    set_mask(before.as_ptr(), ptr::null_mut());
     result
+}
+
+/// The raw call, since the C library's keeps its own signals unblocked.
+#[inline(never)]
+fn set_mask(new: *const c_ulong, old: *mut c_ulong) {
+    // SAFETY: both are NULL or as large as any kernel's signal set.
+    errno_kept(|| unsafe {
+        let how = libc::SIG_SETMASK as c_long;
+        libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, crate::kernel::SIGSET_SIZE)
+    });
 }
 
 /// Zeroed memory that a child of `fork` finds zeroed again; None where there is none such.

@@ -58,6 +58,16 @@ impl Place {
         self.doomed.load(Ordering::Relaxed) != 0
     }
 
+    /// Has the reap under way destroy the context at its end.
+    pub(crate) fn doom(&self) {
+        self.doomed.store(1, Ordering::Relaxed);
+    }
+
+    /// Takes the mark of [`Place::doom`] away; whether it was there.
+    pub(crate) fn spare(&self) -> bool {
+        self.doomed.swap(0, Ordering::Relaxed) != 0
+    }
+
     /// Runs `call`, which destroys the context here, for a thread that is inside the gate in state
     /// *kernel*, and leaves the gate. `alive` asks the kernel whether there is a context here.
     pub(crate) fn destroyed_by(

@@ -49,7 +49,7 @@ const HELPERS: &[&str] = &[
 ];
 
 const OWN_NODE: &str = "LIBAIO_RS_1.1";
-const LARGEST_STRIPPED: u64 = 24 * 1024;
+const LARGEST_STRIPPED: u64 = 64 * 1024;
 
 /// A defined dynamic symbol.
 type Symbol = (String, String, bool);

@@ -23,8 +23,12 @@ enum Form {
     Shared,
     /// The same, with `LIBAIO_REAP=syscall`.
     SharedBySyscall,
+    /// The same, with `LIBAIO_ENGINE=io_uring`.
+    SharedOnUring,
     /// Compiled with our header, linked with our `libaio.a` into a static program.
     Static,
+    /// The same, with `LIBAIO_ENGINE=io_uring`.
+    StaticOnUring,
     /// Compiled and linked with Debian's, and running on Debian's: the reference.
     Original,
     /// That same binary on our library by `LD_LIBRARY_PATH`.
@@ -41,6 +45,8 @@ struct Source {
     name: String,
     shared_only: bool,
     ext4_only: bool,
+    /// Whether it is about what contexts of the kernel's alone can do.
+    kernel_only: bool,
 }
 
 fn main() {
@@ -81,6 +87,7 @@ fn sources(folder: &str) -> Vec<Source> {
                 name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
                 shared_only: text.contains("/* forms: shared */"),
                 ext4_only: text.contains("/* file systems: ext4 */"),
+                kernel_only: text.contains("/* engines: kernel */"),
                 path,
             }
         })
@@ -99,6 +106,8 @@ impl Source {
     fn forms(&self, all: &[Form]) -> Vec<Form> {
         let fits = |form: &Form| match form {
             Form::Static => !self.shared_only,
+            Form::SharedOnUring => !self.kernel_only,
+            Form::StaticOnUring => !self.shared_only && !self.kernel_only,
             // The cdylib has no symbol versions, so no LIBAIO_0.1 forms (README, Limits).
             Form::OriginalByPlainPreload => !self.shared_only,
             _ => true,
@@ -109,8 +118,8 @@ impl Source {
     /// Compiles for `form`; the forms that run Debian's binary share one.
     fn compile(&self, form: Form, binaries: &Path) -> PathBuf {
         let kind = match form {
-            Form::Shared | Form::SharedBySyscall => "shared",
-            Form::Static => "static",
+            Form::Shared | Form::SharedBySyscall | Form::SharedOnUring => "shared",
+            Form::Static | Form::StaticOnUring => "static",
             _ => "original",
         };
         let binary = binaries.join(format!("{}-{kind}", self.name));
@@ -146,6 +155,10 @@ fn environment(command: &mut Command, form: Form) {
         Form::SharedBySyscall => {
             command.env("LD_LIBRARY_PATH", build()).env("LIBAIO_REAP", "syscall")
         }
+        Form::SharedOnUring => {
+            command.env("LD_LIBRARY_PATH", build()).env("LIBAIO_ENGINE", "io_uring")
+        }
+        Form::StaticOnUring => command.env("LIBAIO_ENGINE", "io_uring"),
         // Under this SONAME the loader takes it for the program's own libaio.so.1.
         Form::OriginalByPreload => command.env("LD_PRELOAD", build().join("libaio.so.1")),
         Form::OriginalByPlainPreload => command.env("LD_PRELOAD", cargo_cdylib()),
@@ -157,7 +170,9 @@ impl Form {
         match self {
             Form::Shared => "linked with ours",
             Form::SharedBySyscall => "linked with ours, LIBAIO_REAP=syscall",
+            Form::SharedOnUring => "linked with ours, LIBAIO_ENGINE=io_uring",
             Form::Static => "statically linked with ours",
+            Form::StaticOnUring => "statically linked with ours, LIBAIO_ENGINE=io_uring",
             Form::Original => "on the original",
             Form::OriginalByPath => "linked with the original, on ours by LD_LIBRARY_PATH",
             Form::OriginalByPreload => "linked with the original, on ours by LD_PRELOAD",
@@ -173,7 +188,9 @@ fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
     let ours = source.forms(&[
         Shared,
         SharedBySyscall,
+        SharedOnUring,
         Static,
+        StaticOnUring,
         OriginalByPath,
         OriginalByPreload,
         OriginalByPlainPreload,
@@ -197,7 +214,14 @@ fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
 fn holds_on_ours(source: &Source, binaries: &Path) -> Result<(), Failed> {
     let _lock = AioLock::shared();
     for place in source.places() {
-        for form in source.forms(&[Form::Shared, Form::SharedBySyscall, Form::Static]) {
+        let ours = [
+            Form::Shared,
+            Form::SharedBySyscall,
+            Form::SharedOnUring,
+            Form::Static,
+            Form::StaticOnUring,
+        ];
+        for form in source.forms(&ours) {
             succeeded(&source.run(form, binaries, &place), form, &place)?;
         }
     }

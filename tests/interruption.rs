@@ -30,8 +30,18 @@ fn handler_waits() {
 }
 
 #[test]
+fn handler_sleeps_elsewhere() {
+    holds("handler_sleeps_elsewhere");
+}
+
+#[test]
 fn handlers_cross() {
     holds("handlers_cross");
+}
+
+#[test]
+fn handlers_destroy_crossed() {
+    holds("handlers_destroy_crossed");
 }
 
 #[test]

@@ -88,6 +88,11 @@ fn watching_finds_what_comes_soon() {
 }
 
 #[test]
+fn a_signal_ends_the_watching() {
+    holds("a_signal_ends_the_watching", &[("LIBAIO_SPIN_US", "1000000")]);
+}
+
+#[test]
 fn watching_stops_where_it_does_not_pay() {
     holds("watching_stops_where_it_does_not_pay", &[("LIBAIO_SPIN_US", "5000")]);
     holds("watching_stops_where_nothing_comes", &[("LIBAIO_SPIN_US", "5000")]);

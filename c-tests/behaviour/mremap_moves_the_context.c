@@ -1,4 +1,5 @@
 /* After mremap of its ring a context's new address is its handle, and the old one is none. */
+/* engines: kernel */
 #define _GNU_SOURCE
 #include "check.h"
 

@@ -1,5 +1,6 @@
 /* A program may take events from the ring in memory, as fio, QEMU and SPDK do, and call the library
    for others of the same context. */
+/* engines: kernel */
 #define _GNU_SOURCE
 #include "check.h"
 

@@ -1,4 +1,5 @@
 /* io_setup of more events than /proc/sys/fs/aio-max-nr allows gives -EAGAIN. */
+/* engines: kernel */
 #define _GNU_SOURCE
 #include "check.h"
 

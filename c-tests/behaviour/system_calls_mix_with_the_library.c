@@ -1,5 +1,6 @@
 /* A program may make some of the calls itself, as MariaDB does: contexts, requests and events are
    the kernel's, whichever side made or took them. */
+/* engines: kernel */
 #define _GNU_SOURCE
 #include "check.h"
 

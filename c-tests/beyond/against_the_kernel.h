@@ -129,6 +129,37 @@ static inline int kernel_alone(void)
 	return reap != NULL && strcmp(reap, "syscall") == 0;
 }
 
+/* Whether contexts are made of io_uring (LIBAIO_ENGINE): then the system calls do not know them, and
+   what the program hands to io_submit is read by the library, as any C function reads it. */
+static inline int by_io_uring(void)
+{
+	const char *engine = getenv("LIBAIO_ENGINE");
+
+	return engine != NULL && strcmp(engine, "io_uring") == 0;
+}
+
+/* Which of the two calls is being prepared. */
+static int for_the_kernel;
+
+/* io_submit for the call that is being prepared. */
+static inline long submit_here(io_context_t ctx, long nr, struct iocb **list)
+{
+	if (for_the_kernel || !by_io_uring())
+		return syscall(SYS_io_submit, ctx, nr, list);
+	return io_submit(ctx, nr, list);
+}
+
+/* A context that the call which is being prepared knows. */
+static inline io_context_t context_here(int n)
+{
+	io_context_t ctx = NULL;
+
+	if (!for_the_kernel || !by_io_uring())
+		return new_context(n);
+	CHECK_EQ(syscall(SYS_io_setup, n, &ctx), 0);
+	return ctx;
+}
+
 /* An address in the half that belongs to the kernel. */
 static inline void *kernel_half(void)
 {
@@ -155,7 +186,7 @@ static inline void *unmapped_page(void)
 	return page;
 }
 
-/* Puts `n` events that are ready into the context, by the system call. */
+/* Puts `n` events that are ready into the context. */
 static inline void make_ready(io_context_t ctx, int n)
 {
 	static struct iocb done;
@@ -163,7 +194,7 @@ static inline void make_ready(io_context_t ctx, int n)
 
 	io_prep_poll(&done, ready_fd, POLLIN);
 	for (int i = 0; i < n; i++)
-		CHECK_EQ(syscall(SYS_io_submit, ctx, 1L, list), 1);
+		CHECK_EQ(submit_here(ctx, 1, list), 1);
 }
 
 /* Arguments that work: a context of 8, a request that is always ready, room for 4 events. */
@@ -175,7 +206,7 @@ static inline void good_arguments(struct arguments *a)
 	io_prep_poll(&some_iocb, ready_fd, POLLIN);
 	for (int i = 0; i < 4; i++)
 		some_list[i] = &some_iocb;
-	*a = (struct arguments){ .ctx = new_context(8),
+	*a = (struct arguments){ .ctx = context_here(8),
 		                 .maxevents = 1,
 		                 .ctxp = &ctx_room,
 		                 .min_nr = 0,
@@ -189,15 +220,18 @@ static inline void good_arguments(struct arguments *a)
 }
 
 /* Makes one of the two calls in a child; returns the signal that ended it, or 0. */
-static inline int in_child(prepare_t context, prepare_t change, call_t call, struct outcome *out)
+static inline int in_child(prepare_t context, prepare_t change, const struct function *f,
+                           int kernel, struct outcome *out)
 {
 	pid_t child = fork();
 	int status;
 
 	CHECK(child >= 0);
 	if (child == 0) {
+		call_t call = kernel ? f->kernel : f->library;
 		struct arguments a;
 
+		for_the_kernel = kernel;
 		good_arguments(&a);
 		if (context != NULL)
 			context(&a);
@@ -220,8 +254,8 @@ static inline void run_case(struct slot *slot, const struct function *f, prepare
                             prepare_t change)
 {
 	const struct outcome *kernel = &slot->kernel, *library = &slot->library;
-	int by_kernel = in_child(context, change, f->kernel, &slot->kernel);
-	int by_library = in_child(context, change, f->library, &slot->library);
+	int by_kernel = in_child(context, change, f, 1, &slot->kernel);
+	int by_library = in_child(context, change, f, 0, &slot->library);
 	char why[100] = "";
 
 	if ((!kernel->finished && !by_kernel) || (!library->finished && !by_library))

@@ -82,7 +82,7 @@ static void not_canonical(struct arguments *a)
 
 static void destroyed(struct arguments *a)
 {
-	CHECK_EQ(io_destroy(a->ctx), 0);
+	CHECK_EQ(for_the_kernel ? syscall(SYS_io_destroy, a->ctx) : io_destroy(a->ctx), 0);
 }
 
 static void destroyed_by_system_call(struct arguments *a)
@@ -209,7 +209,7 @@ static void in_flight(struct arguments *a)
 
 	/* In what is no context it cannot be in flight: then it has the kernel's key at least. */
 	io_prep_poll(a->iocb, never_fd, POLLIN);
-	if (syscall(SYS_io_submit, a->ctx, 1L, list) != 1)
+	if (submit_here(a->ctx, 1, list) != 1)
 		a->iocb->key = 0;
 }
 

@@ -1,5 +1,6 @@
 /* Where the kernel has no io_pgetevents (here a seccomp filter plays that kernel), the answer is
    -ENOSYS and errno says so; the other calls work. */
+/* engines: kernel */
 #define _GNU_SOURCE
 #include "check.h"
 

@@ -2,7 +2,8 @@
  * counted.h - says whether a call of the library entered the kernel's io_getevents
  *
  * A seccomp filter answers io_getevents and io_pgetevents of this thread with an error that the
- * kernel's AIO never gives. Where a call returns that, it made the system call.
+ * kernel's AIO never gives; and io_uring_enter, where it is asked for completions. Where a call
+ * returns that, it made the system call.
  */
 #ifndef COUNTED_H
 #define COUNTED_H
@@ -10,6 +11,7 @@
 #include "check.h"
 
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stddef.h>
@@ -24,8 +26,12 @@ static inline void refuse_system_calls(void)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_getevents, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_pgetevents, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_getevents, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_pgetevents, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 3),
+		/* The lower half of the flags; this machine is little-endian. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, IORING_ENTER_GETEVENTS, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | -SYSTEM_CALL),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};

@@ -150,6 +150,7 @@ impl Context {
     pub(super) unsafe fn take_apart(this: *mut Context) {
         // SAFETY: upheld by the caller.
         let context = unsafe { &*this };
+        context.slots.notify_all();
         super::forked::forget_descriptors(context.place);
         context.queues.close();
         context.pump.close();

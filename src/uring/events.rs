@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EBADF, EFAULT, EINTR, EINVAL, EOPNOTSUPP, timespec};
+use libc::{EBADR, EFAULT, EINTR, EINVAL, ETIME, timespec};
 use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
@@ -13,12 +13,13 @@ use super::submit::submit_again;
 use super::table::{Place, find};
 use super::{Rest, sys, thread_end};
 use crate::abi::io_context_t;
+use crate::config;
 use crate::gate::Turn;
 use crate::request::Request;
 use crate::ring::{self, Reaped};
+use crate::spin::{self, Look, Watched};
 use crate::sync::Ordering;
 use crate::system::{self, duration_ns, fail, now_ns, refuses, sleep_under, this_thread};
-use crate::{config, spin};
 
 /// `io_getevents` and `io_pgetevents`
 ///
@@ -117,7 +118,7 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
         Turn::User => unsafe { take_inside(place, request, 0, taken) },
         Turn::Dead => Take::Gone,
         Turn::Crossed => Take::Crossed,
-        Turn::Nested => system::with_signals_blocked(|| {
+        Turn::Nested => system::with_signals_blocked(|_| {
             if place.is_doomed() {
                 return Take::Gone;
             }
@@ -179,7 +180,7 @@ unsafe fn get_events_as_user(
     // SAFETY: upheld by the caller.
     let context = unsafe { place.context() };
     if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return Err(EINVAL);
+        return Err(if is_readable(request.timeout) { EINVAL } else { EFAULT });
     }
     // SAFETY: the timeout is good, as far as can be told.
     let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
@@ -208,17 +209,22 @@ unsafe fn get_events_as_user(
             continue;
         }
         let answer = wait(place, context, request, least - taken, left);
+        // What came after the signal is left for the next call, as the kernel does.
         if answer != 0 {
-            // What came at the same moment is not left behind.
-            // SAFETY: upheld by the caller.
-            if let Take::Taken(n) = unsafe { take_or_fault(place, context, request, taken) }? {
-                taken += n;
-            }
             break answer;
         }
     };
     leave_rest_to_others(context);
     if taken == 0 && ended != 0 { Err(ended) } else { Ok(taken as c_int) }
+}
+
+/// Whether a timeout can be read, where the kernel would have read it before it found another error.
+#[cold]
+fn is_readable(timeout: *const timespec) -> bool {
+    let mut read = timespec { tv_sec: 0, tv_nsec: 0 };
+    let (own, size) = ((&raw mut read).cast(), size_of::<timespec>());
+    // SAFETY: room for a time; the kernel checks the other.
+    timeout.is_null() || unsafe { sys::access(own, timeout.cast_mut().cast(), size, false) } == 0
 }
 
 /// [`take`], or the kernel's answer where events have come and there is no memory to put them in.
@@ -254,7 +260,7 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
     if completions(context).orphan().is_none() || !place.gate.enter_user(me) {
         return true;
     }
-    let settled = system::with_signals_blocked(|| {
+    let settled = system::with_signals_blocked(|_| {
         let found = !context.pump.is_on() && !place.life.is_over();
         let completions = completions(context);
         let orphan = completions.orphan().filter(|_| found);
@@ -267,15 +273,18 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
 /// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call. It may come
 /// back without any.
 fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
-    if config::spin_ns() != 0 && spin::watch(&place.average_wait_ns, left, || is_something(context))
-    {
-        return 0;
+    if config::spin_ns() == 0 {
+        return sleep(place, context, request, more, left);
     }
-    let start = now_ns();
-    let answer = sleep(place, context, request, more, left);
-    if config::spin_ns() != 0 {
-        spin::note_sleep(&place.average_wait_ns, is_something(context), now_ns() - start);
+    let (average, start) = (&place.average_wait_ns, now_ns());
+    let look = || if is_something(context) { Look::Found(()) } else { Look::Again };
+    match spin::watch(average, start, left, look) {
+        Watched::Found(()) => return 0,
+        Watched::Interrupted => return EINTR,
+        Watched::InVain => (),
     }
+    let answer = sleep(place, context, request, more, left.saturating_sub(now_ns() - start));
+    spin::note_sleep(average, is_something(context), now_ns() - start);
     answer
 }
 
@@ -292,7 +301,11 @@ fn is_something(context: &Context) -> bool {
 fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
     let mut time =
         timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
-    let endless = left == u64::MAX;
+    if place.gate.is_held_by(this_thread()) {
+        return sleep_above_a_reap(place, request, left);
+    }
+    // What is left of no limit is none (`duration_ns` gives no other that is so large).
+    let endless = left > i64::MAX as u64;
     let time_or_none = if endless { ptr::null_mut() } else { &raw mut time };
     if context.pump.is_on() {
         return sleep_on_bell(place, context, request, time_or_none);
@@ -317,12 +330,22 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
         ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
     };
     match -sys::enter(context.queues.fd, 0, more, context.queues.wait_flags, Some(&arg)) {
-        EINTR => EINTR,
-        // The program has closed the descriptor.
-        EBADF | EOPNOTSUPP => EINVAL,
-        // The time is over, which the caller's clock says too; anything else is looked at again.
-        _ => 0,
+        // The time is over, which the caller's clock says too; or completions found no room.
+        ETIME | EBADR => 0,
+        // A signal; or what shows that the program has closed the descriptor.
+        error => error.max(0),
     }
+}
+
+/// [`sleep`] in a signal handler that interrupted a reap of the same context, which has not given back
+/// what it takes: to the kernel that is still there. So the handler looks again every millisecond, and
+/// where others wait for that reap, goes back to it (`nested.rs`).
+#[cold]
+fn sleep_above_a_reap(place: &Place, request: Request, left: u64) -> c_int {
+    if place.gate.is_wanted() {
+        return EINTR;
+    }
+    sleep_under(left.min(1_000_000), request.sigmask)
 }
 
 /// Sleeps until the pump has put something into the ring.

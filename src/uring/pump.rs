@@ -107,7 +107,7 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
     }
     let mut thread = MaybeUninit::uninit();
     // The thread inherits the mask: no handler of the program's runs on it.
-    let answer = system::with_signals_blocked(|| {
+    let answer = system::with_signals_blocked(|_| {
         system::errno_kept(|| {
             let mut attributes = MaybeUninit::uninit();
             let attributes = attributes.as_mut_ptr();

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::free::Free;
+use super::sys;
 use crate::abi::io_event;
 use crate::sync;
 
@@ -206,6 +207,19 @@ impl Slots {
     /// Gives a slot back whose request never went to the kernel, or whose completion was taken.
     pub(super) fn give_back(&self, number: u32) {
         Chain::new(self).add(number);
+    }
+
+    /// Notifies and gives back the eventfds of all requests that have not come to their end otherwise.
+    /// Nobody submits or takes any more.
+    pub(super) fn notify_all(&self) {
+        for number in 0..self.free.ever_used() {
+            let slot = self.get(number);
+            let resfd = slot.resfd();
+            if slot.state.load(Ordering::Acquire) & IN_USE != 0 && resfd >= 0 {
+                sys::ring_bell(resfd);
+                sys::close(resfd);
+            }
+        }
     }
 
     /// The `user_data` of each request that is in flight and that `which` tells.

@@ -1,0 +1,61 @@
+/*
+ * uring.h - what the tests of the engine that is made of io_uring share
+ */
+#ifndef URING_H
+#define URING_H
+
+#include "check.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+/* How many entries a folder of /proc has whose link, or name where they are none, has `part` in it. */
+static inline int entries(const char *folder, const char *part)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	int n = 0;
+
+	CHECK(dir != NULL);
+	while ((entry = readdir(dir)) != NULL) {
+		char name[512], target[256];
+		ssize_t length;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", folder, entry->d_name);
+		length = readlink(name, target, sizeof(target) - 1);
+		target[length < 0 ? 0 : length] = '\0';
+		n += strstr(length < 0 ? entry->d_name : target, part) != NULL;
+	}
+	CHECK_EQ(closedir(dir), 0);
+	return n;
+}
+
+/* How many io_urings this process has descriptors of. */
+static inline int io_urings(void)
+{
+	return entries("/proc/self/fd", "[io_uring]");
+}
+
+/* Takes one event, which must be that request's; returns its res. */
+static inline long take(io_context_t ctx, const struct iocb *iocb)
+{
+	struct io_event event;
+
+	CHECK_EQ(io_getevents(ctx, 1, 1, &event, NULL), 1);
+	CHECK(event.obj == iocb && event.data == iocb->data);
+	CHECK_EQ(event.res2, 0);
+	return (long)event.res;
+}
+
+/* Submits one request. */
+static inline void submit(io_context_t ctx, struct iocb *iocb)
+{
+	struct iocb *list[] = { iocb };
+
+	CHECK_EQ(io_submit(ctx, 1, list), 1);
+}
+
+#endif /* URING_H */
