@@ -219,9 +219,9 @@ impl Queues {
         }
     }
 
-    /// Sleeps until there is one more completion, or for a tenth of a second; false where the program has
+    /// Sleeps until there are so many completions, or for a tenth of a second; false where the program has
     /// closed the descriptor.
-    pub(super) fn wait_a_while(&self) -> bool {
+    pub(super) fn wait_a_while(&self, completions: u32) -> bool {
         let time = __kernel_timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         let arg = io_uring_getevents_arg {
             sigmask: 0,
@@ -229,7 +229,7 @@ impl Queues {
             min_wait_usec: 0,
             ts: (&raw const time).addr() as u64,
         };
-        match -sys::enter(self.fd, 0, 1, self.wait_flags, Some(&arg)) {
+        match -sys::enter(self.fd, 0, completions, self.wait_flags, Some(&arg)) {
             libc::EBADF | libc::EOPNOTSUPP => {
                 super::Rest::sleep();
                 false

@@ -86,12 +86,8 @@ fn bring_to_an_end(place: &'static Place) {
         place.lock.release();
     }
     wake_all(context, place, me);
-    if context.pump.is_on() {
-        // It takes what is left, and notifies for it.
-        wait_for_all(context, || ());
-        pump::stop(context);
-    }
-    wait_for_all(context, || drop_completions(context));
+    wait_for_all(context);
+    pump::stop(context);
     leave(place);
 }
 
@@ -120,27 +116,37 @@ fn wake_all(context: &Context, place: &Place, me: usize) {
         (true, _) => context.slots.count(),
         (false, pump) => u32::from(pump),
     };
-    let mut entry = empty_entry();
-    entry.opcode = io_uring_op::IORING_OP_NOP as u8;
-    entry.user_data = INTERNAL;
     for _ in 0..wakes {
-        let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
-        if put.and_then(|tail| context.queues.submit(tail)).is_err() {
+        if !wake(context, place, me) {
             break;
         }
     }
 }
 
-/// Waits until every entry has its completion, and nobody is left who takes any but `take`.
-fn wait_for_all(context: &Context, take: impl Fn()) {
+/// Puts a completion into the queue that is no request's; whether it could.
+pub(super) fn wake(context: &Context, place: &Place, me: usize) -> bool {
+    let mut entry = empty_entry();
+    entry.opcode = io_uring_op::IORING_OP_NOP as u8;
+    entry.user_data = INTERNAL;
+    let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
+    put.and_then(|tail| context.queues.submit(tail)).is_ok()
+}
+
+/// Waits until every entry has its completion. Nobody takes any but the pump.
+fn wait_for_all(context: &Context) {
+    let queues = &context.queues;
     loop {
-        take();
-        if context.queues.in_use() == 0 {
+        let pumped = context.pump.is_on();
+        if !pumped {
+            drop_completions(context);
+        }
+        if queues.in_flight() == 0 {
             return;
         }
         // Again and again: what was just about to be tried once more cannot be found.
         give_up_what_may_not_end(context);
-        let gone = !context.queues.wait_a_while();
+        let there = if pumped { 0 } else { queues.ready() };
+        let gone = !queues.wait_a_while(there + 1);
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
             return;
@@ -148,10 +154,11 @@ fn wait_for_all(context: &Context, take: impl Fn()) {
     }
 }
 
-/// Takes completions that nobody will take any more.
+/// Takes completions that nobody will take any more, for the kernel may keep some that the queue has no
+/// room for. One stays, which wakes those who poll the queue.
 fn drop_completions(context: &Context) {
     let Context { queues, slots, .. } = context;
-    for _ in 0..queues.ready() {
+    for _ in 1..queues.ready() {
         let head = queues.cq_head().load(Ordering::Relaxed);
         let cqe = queues.completion(head);
         if cqe.user_data != INTERNAL {
@@ -175,7 +182,7 @@ fn take_apart(place: &Place) {
         // SAFETY: nobody else has it, and nobody is left to use it.
         unsafe {
             // What was put in below the signal handler that destroyed it.
-            wait_for_all(&*context, || drop_completions(&*context));
+            wait_for_all(&*context);
             Context::take_apart(context);
         }
         place.close();
