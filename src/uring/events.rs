@@ -357,6 +357,10 @@ fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut 
         answer = sys::wait_readable(pump.bell(), time, request.sigmask);
         if answer > 0 && !place.life.is_over() {
             sys::silence_bell(pump.bell());
+            // What the destroyer has rung meanwhile is for all.
+            if place.life.is_over() {
+                sys::ring_bell(pump.bell());
+            }
         }
     }
     pump.waited();
