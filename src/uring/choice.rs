@@ -5,6 +5,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::{INTERNAL, forked, imports, queues, sys, table, thread_end};
 use crate::{system, valgrind};
 
+static PIPES_TAKE_NOWAIT: AtomicBool = AtomicBool::new(false);
+
+/// Whether pipes and sockets can be asked not to wait by `RWF_NOWAIT` (Linux 6.5). Before, io_uring
+/// does not wait for those with `O_NONBLOCK`.
+pub(super) fn pipes_take_nowait() -> bool {
+    PIPES_TAKE_NOWAIT.load(Ordering::Relaxed)
+}
+
 /// Whether io_uring is to be had here, with all that this engine needs, and can serve the program; if
 /// not, one line says why.
 pub(crate) fn is_there() -> bool {
@@ -46,6 +54,7 @@ fn try_out() -> Result<(), &'static str> {
             "this program takes events by system call, which knows the kernel's contexts alone",
         );
     }
+    PIPES_TAKE_NOWAIT.store(sys::pipes_take_nowait(), Ordering::Relaxed);
     if !(table::make() && forked::prepare() && thread_end::prepare()) {
         return Err("no memory for the table of contexts");
     }

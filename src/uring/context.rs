@@ -20,7 +20,7 @@ use super::sys;
 use super::table::{self, Place, Table};
 use crate::abi::{io_context_t, io_event};
 use crate::ring::{self, HEADER_LENGTH};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, fence};
 use crate::system;
 
 /// The most entries that one call hands to the kernel.
@@ -140,7 +140,7 @@ impl Context {
     pub(super) fn is_full(&self, pending: u32) -> bool {
         // An event in the ring counts until it was taken, as the kernel's does. Looked at last: what
         // the pump moves meanwhile is counted twice rather than not at all.
-        let in_use = self.queues.in_use() + pending;
+        let in_use = (self.queues.in_use() + pending).saturating_sub(self.pump.kept());
         self.pump.is_on() && in_use + ring::events_in(&self.ring()) >= self.slots.count()
     }
 
@@ -208,6 +208,7 @@ pub(super) struct Sleeper<'a>(&'a AtomicU32);
 impl<'a> Sleeper<'a> {
     pub(super) fn on(context: &'a Context) -> Self {
         context.sleepers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst); // pairs with the one in `work` (`pump.rs`)
         Sleeper(&context.sleepers)
     }
 }

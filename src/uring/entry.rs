@@ -21,6 +21,10 @@ const MOST_VECTORS: u64 = 1024;
 const KNOWN_RW_FLAGS: u32 = 0x1ff;
 /// Which asks to be polled for; the kernel's AIO drops it.
 const RWF_HIPRI: u32 = 1;
+/// Which asks not to wait for anything.
+const RWF_NOWAIT: u32 = 8;
+/// For writes alone.
+const RWF_ATOMIC: u32 = 0x40;
 /// `RWF_APPEND` and `RWF_NOAPPEND`, which exclude each other.
 const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
 /// Bit in `aio_flags`: `aio_reqprio` counts.
@@ -73,8 +77,9 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
         fd if fd < 0 => Err(libc::EAGAIN),
         fd if sys::is_eventfd(fd) => Ok(fd),
         fd => {
+            let is_path = sys::flags_of(fd) & libc::O_PATH != 0;
             sys::close(fd);
-            Err(EINVAL)
+            Err(if is_path { EBADF } else { EINVAL })
         }
     }
 }
@@ -142,7 +147,11 @@ unsafe fn transfer(
     if rw_flags & RWF_BOTH_APPENDS == RWF_BOTH_APPENDS {
         return Err(EINVAL);
     }
-    entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI;
+    if rw_flags & RWF_ATOMIC != 0 && access == libc::O_RDONLY {
+        return Err(EOPNOTSUPP);
+    }
+    let at_once = if never_waits(iocb.aio_fildes, flags) { RWF_NOWAIT } else { 0 };
+    entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI | at_once;
     // O_ACCMODE itself is the mode that allows neither.
     let mode = flags & libc::O_ACCMODE;
     if mode != access && mode != libc::O_RDWR {
@@ -170,6 +179,19 @@ unsafe fn transfer(
     entry.__bindgen_anon_1.off = iocb.aio_offset as u64;
     entry.__bindgen_anon_2.addr = iocb.aio_buf;
     Ok(entry)
+}
+
+/// Whether transfers of that file are to answer -EAGAIN rather than wait: io_uring takes `O_NONBLOCK`
+/// for no reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
+fn never_waits(fd: c_int, flags: c_int) -> bool {
+    if flags & libc::O_NONBLOCK == 0 {
+        return false;
+    }
+    match sys::kind_of(fd) as u32 {
+        libc::S_IFIFO | libc::S_IFSOCK => super::choice::pipes_take_nowait(),
+        0 => true, // of the files without a kind, those that AIO takes do
+        _ => false,
+    }
 }
 
 /// How many bytes iovecs are, checked as `import_iovec` does.
@@ -220,8 +242,13 @@ fn sync(iocb: &iocb, fsync_flags: u32) -> Result<Sqe, c_int> {
     if iocb.aio_buf != 0 || !nothing_but_a_file(iocb) {
         return Err(EINVAL);
     }
-    // What has no fsync: pipes, sockets, and files without a kind (eventfds and the like).
-    if matches!(sys::kind_of(iocb.aio_fildes) as u32, libc::S_IFIFO | libc::S_IFSOCK | 0) {
+    let cannot = match sys::kind_of(iocb.aio_fildes) as u32 {
+        libc::S_IFREG | libc::S_IFBLK | libc::S_IFDIR => false,
+        // Few devices have it, and none takes long.
+        libc::S_IFCHR => !sys::can_be_synced(iocb.aio_fildes),
+        _ => true, // pipes, sockets, and files without a kind (eventfds and the like)
+    };
+    if cannot {
         return Err(EINVAL);
     }
     let mut entry = on_file(iocb, io_uring_op::IORING_OP_FSYNC);
@@ -233,9 +260,9 @@ fn poll(iocb: &iocb) -> Result<Sqe, c_int> {
     if u64::from(iocb.aio_buf as u16) != iocb.aio_buf || !nothing_but_a_file(iocb) {
         return Err(EINVAL);
     }
-    // A file that cannot be polled is ready for everything: where that is nothing, it never will be.
-    let kind = if iocb.aio_buf == 0 { sys::kind_of(iocb.aio_fildes) as u32 } else { 0 };
-    if matches!(kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK) {
+    // A file that cannot be polled is ready for these: where none is asked for, it never will be.
+    const READY: u16 = (libc::POLLIN | libc::POLLOUT | libc::POLLRDNORM | libc::POLLWRNORM) as u16;
+    if iocb.aio_buf as u16 & READY == 0 && !sys::can_be_polled(iocb.aio_fildes) {
         return Err(EINVAL);
     }
     let mut entry = on_file(iocb, io_uring_op::IORING_OP_POLL_ADD);

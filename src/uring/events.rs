@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::ptr;
 
 use libc::{EBADR, EFAULT, EINTR, EINVAL, ETIME, timespec};
-use linux_raw_sys::io_uring::io_uring_getevents_arg;
+use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
 use super::queues::Completions;
@@ -327,13 +327,15 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
         let answer = sys::wait_readable(context.queues.fd, time_or_none, request.sigmask);
         return if answer < 0 { -answer } else { 0 };
     }
+    // It has 64 bits for either part everywhere.
+    let kernel_time = __kernel_timespec { tv_sec: time.tv_sec as _, tv_nsec: time.tv_nsec as _ };
     // More than the queue was made for cannot come.
     let more = more.min(context.slots.count());
     let arg = io_uring_getevents_arg {
         sigmask: 0,
         sigmask_sz: 0,
         min_wait_usec: 0,
-        ts: time_or_none.addr() as u64,
+        ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
     };
     match -sys::enter(context.queues.fd, 0, more, context.queues.wait_flags, Some(&arg)) {
         // The time is over, which the caller's clock says too; or completions found no room.
@@ -363,6 +365,10 @@ fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut 
         answer = sys::wait_readable(pump.bell(), time, request.sigmask);
         if answer > 0 && !place.life.is_over() {
             sys::silence_bell(pump.bell());
+            // What the destroyer has rung meanwhile is for all.
+            if place.life.is_over() {
+                sys::ring_bell(pump.bell());
+            }
         }
     }
     pump.waited();

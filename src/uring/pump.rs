@@ -19,7 +19,11 @@
 //! An eventfd on which threads sleep. A sleeper counts itself, looks at the ring once more, and sleeps;
 //! the pump stores the tail, and rings where anybody is counted. A fence between the two steps on
 //! either side has one of the two see the other. Who wakes silences the bell before it looks again, and
-//! rings anew where it leaves events to others (`mod.rs`).
+//! rings anew where it leaves events to others (`events.rs`).
+//!
+//! Those who sleep already when the pump goes on do so in the kernel, until the queue has as many
+//! completions as they want, or any at all (`events.rs`). The former count what has come since; for the
+//! latter one completion always stays in the queue while there are any.
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
@@ -35,7 +39,7 @@ use super::{INTERNAL, Rest, sys};
 use crate::gate::Pause as _;
 use crate::ring;
 use crate::sync::{AtomicU32, Ordering, fence};
-use crate::system;
+use crate::system::{self, this_thread};
 
 /// Bytes of stack, of which the thread's own variables of the C library take a part.
 const STACK: usize = 128 * 1024;
@@ -48,6 +52,8 @@ pub(super) struct Pump {
     waiters: AtomicU32,
     /// The bell's descriptor and 1.
     bell: AtomicU32,
+    /// Whether there is a completion in the queue that is no request's, and stays.
+    kept: AtomicU32,
     /// Written before `on`, read by the destroyer.
     thread: UnsafeCell<libc::pthread_t>,
 }
@@ -84,6 +90,11 @@ impl Pump {
         if self.waiters.load(Ordering::Relaxed) != 0 {
             sys::ring_bell(self.bell());
         }
+    }
+
+    /// How many of the completions in the queue are no request's.
+    pub(super) fn kept(&self) -> u32 {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// Gives the bell back.
@@ -132,7 +143,16 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
     Ok(())
 }
 
-/// Ends the pump of a context that is over; where it sleeps, the caller has woken it by an entry.
+/// Adds to the eventfd that a request wants to be notified by, once its event is there.
+pub(super) fn notify(resfd: c_int) {
+    if resfd >= 0 {
+        sys::ring_bell(resfd);
+        sys::close(resfd);
+    }
+}
+
+/// Ends the pump of a context that is over, once everything has its completion; where it sleeps, the
+/// caller has woken it by an entry.
 pub(super) fn stop(context: &Context) {
     if context.pump.is_on() {
         sys::ring_bell(context.pump.bell());
@@ -154,13 +174,20 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
     while !context.pump.is_on() {
         Rest::sleep();
     }
+    fence(Ordering::SeqCst); // pairs with the one in `Sleeper::on`
     loop {
         let moved = work.move_all();
-        if place.life.is_over() {
+        let kept = context.pump.kept();
+        // Nothing is put in any more but below a signal handler that destroys (`setup.rs`).
+        if place.life.is_over() && context.queues.in_use() <= kept {
             return ptr::null_mut();
         }
-        if !moved {
-            sys::enter(context.queues.fd, 0, 1, IORING_ENTER_GETEVENTS, None);
+        if !moved && sys::enter(context.queues.fd, 0, 1 + kept, IORING_ENTER_GETEVENTS, None) < 0 {
+            // The program has closed the descriptor: nothing is certain to come any more.
+            if place.life.is_over() {
+                return ptr::null_mut();
+            }
+            Rest::sleep();
         }
     }
 }
@@ -169,39 +196,48 @@ impl Work {
     /// Moves every completion that is there; whether there was any.
     fn move_all(&self) -> bool {
         let Work { context, place } = self;
-        let ready = context.queues.ready();
-        for _ in 0..ready {
+        let mut moved = false;
+        loop {
+            let ready = context.queues.ready();
+            if ready == 0 {
+                break;
+            }
             let head = context.queues.cq_head().load(Ordering::Relaxed);
             let cqe = context.queues.completion(head);
+            // Who fell asleep before the pump was on may poll the queue, and must not find it empty. Those
+            // who count sleepers later see that it is on.
+            let keeps = ready == 1 && context.sleepers.load(Ordering::SeqCst) != 0;
             if cqe.user_data == INTERNAL {
+                context.pump.kept.store(u32::from(keeps), Ordering::Relaxed);
+                if keeps {
+                    break;
+                }
                 context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
                 continue;
             }
-            if context.slots.is_orphan(cqe) {
+            if keeps {
+                super::setup::wake(context, place, this_thread());
+            }
+            moved = true;
+            if context.slots.is_orphan(cqe) && !place.life.is_over() {
                 super::submit::submit_again(context, place, cqe);
                 continue;
             }
             let event = context.slots.event(cqe);
             // There is always room (`Context::is_full`), but where the program has moved the head by
-            // itself to where it should not be.
-            while !ring::put(&context.ring(), event) {
-                if place.life.is_over() {
-                    return true;
-                }
+            // itself to where it should not be. A context that is over gives no more events.
+            while !place.life.is_over() && !ring::put(&context.ring(), event) {
                 Rest::sleep();
             }
-            let resfd = context.slots.of(cqe).resfd();
-            let user_data = cqe.user_data;
+            let slot = context.slots.of(cqe);
+            let (resfd, number) = (slot.resfd(), cqe.user_data as u32);
             context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-            context.slots.give_back(user_data as u32);
-            if resfd >= 0 {
-                sys::ring_bell(resfd);
-                sys::close(resfd);
-            }
+            context.slots.give_back(number);
+            notify(resfd);
         }
-        if ready > 0 {
+        if moved {
             context.pump.ring_if_waited_for();
         }
-        ready > 0
+        moved
     }
 }

@@ -13,10 +13,11 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use linux_raw_sys::io_uring::{
-    IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, IORING_ENTER_NO_IOWAIT, IORING_FEAT_EXT_ARG,
-    IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP, IORING_FEAT_SINGLE_MMAP,
-    IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES, IORING_SETUP_CQSIZE,
-    IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_params, io_uring_sqe,
+    __kernel_timespec, IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, IORING_ENTER_NO_IOWAIT,
+    IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP,
+    IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
+    IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_getevents_arg,
+    io_uring_params, io_uring_sqe,
 };
 
 use super::slots::{Chain, Slots};
@@ -216,6 +217,34 @@ impl Queues {
                 entries = later;
             }
         }
+    }
+
+    /// Sleeps until there are so many completions, or for a tenth of a second; false where the program has
+    /// closed the descriptor.
+    pub(super) fn wait_a_while(&self, completions: u32) -> bool {
+        let time = __kernel_timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let arg = io_uring_getevents_arg {
+            sigmask: 0,
+            sigmask_sz: 0,
+            min_wait_usec: 0,
+            ts: (&raw const time).addr() as u64,
+        };
+        match -sys::enter(self.fd, 0, completions, self.wait_flags, Some(&arg)) {
+            libc::EBADF | libc::EOPNOTSUPP => {
+                super::Rest::sleep();
+                false
+            }
+            libc::EBUSY => {
+                super::Rest::sleep();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Has the kernel take all entries that are in the queue.
+    pub(super) fn submit_all(&self) {
+        let _ = self.submit(self.sq_tail().load(Ordering::Acquire));
     }
 
     /// Has the kernel take all entries up to `tail`. Where it lacks memory for them, asks again: they

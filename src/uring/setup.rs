@@ -3,8 +3,8 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EFAULT, EINTR, EINVAL};
-use linux_raw_sys::io_uring::{IORING_ENTER_GETEVENTS, io_uring_op};
+use libc::{EFAULT, EINVAL};
+use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
 use super::lock::Taken;
@@ -86,17 +86,25 @@ fn bring_to_an_end(place: &'static Place) {
     let context = unsafe { place.context() };
     let me = this_thread();
     // Who has the lock has seen the context alive; who gets it later sees that it is over. (Where it is
-    // this thread's own, below a signal handler, what it still submits is waited for in `leave`.)
+    // this thread's own, below a signal handler, what it still submits is ended in `leave`.)
     if let Taken::Now = place.lock.take::<Rest>(me) {
         place.lock.release();
     }
     wake_all(context, place, me);
+    wait_for_all(context);
     pump::stop(context);
-    for (user_data, _) in context.slots.in_flight(may_never_end) {
+    leave(place);
+}
+
+/// Has the kernel give up what may never end.
+fn give_up_what_may_not_end(context: &Context) {
+    // What another thread has put in may not be the kernel's yet, which would not find it.
+    context.queues.submit_all();
+    for (user_data, slot) in context.slots.in_flight(may_never_end) {
+        // As if the program had asked: a poll is not submitted anew.
+        slot.mark_cancelled(true);
         sys::cancel(context.queues.fd, user_data);
     }
-    wait_for_all(context);
-    leave(place);
 }
 
 /// Whether a request is one that nothing but the program can bring to its end. Those of files and
@@ -113,30 +121,56 @@ fn wake_all(context: &Context, place: &Place, me: usize) {
         (true, _) => context.slots.count(),
         (false, pump) => u32::from(pump),
     };
-    let mut entry = empty_entry();
-    entry.opcode = io_uring_op::IORING_OP_NOP as u8;
-    entry.user_data = INTERNAL;
     for _ in 0..wakes {
-        let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
-        if put.and_then(|tail| context.queues.submit(tail)).is_err() {
+        if !wake(context, place, me) {
             break;
         }
     }
 }
 
-/// Waits until every entry has its completion.
+/// Puts a completion into the queue that is no request's; whether it could.
+pub(super) fn wake(context: &Context, place: &Place, me: usize) -> bool {
+    let mut entry = empty_entry();
+    entry.opcode = io_uring_op::IORING_OP_NOP as u8;
+    entry.user_data = INTERNAL;
+    let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
+    put.and_then(|tail| context.queues.submit(tail)).is_ok()
+}
+
+/// Waits until every entry has its completion. Nobody takes any but the pump.
 fn wait_for_all(context: &Context) {
+    let queues = &context.queues;
     loop {
-        let left = context.queues.in_flight();
-        if left == 0 {
+        let pumped = context.pump.is_on();
+        if !pumped {
+            drop_completions(context);
+        }
+        if queues.in_flight() == 0 {
             return;
         }
-        // The kernel counts from the queue's head, behind which nobody takes anything any more.
-        let target = context.queues.ready() + 1;
-        let answer = sys::enter(context.queues.fd, 0, target, IORING_ENTER_GETEVENTS, None);
-        if answer < 0 && answer != -EINTR {
-            Rest::sleep();
+        // Again and again: what was just about to be tried once more cannot be found.
+        give_up_what_may_not_end(context);
+        let there = if pumped { 0 } else { queues.ready() };
+        let gone = !queues.wait_a_while(there + 1);
+        // Without its descriptor the io_uring ends with its mappings, and gives these up then.
+        if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
+            return;
         }
+    }
+}
+
+/// Takes completions that nobody will take any more, for the kernel may keep some that the queue has no
+/// room for. One stays, which wakes those who poll the queue.
+fn drop_completions(context: &Context) {
+    let Context { queues, slots, .. } = context;
+    for _ in 1..queues.ready() {
+        let head = queues.cq_head().load(Ordering::Relaxed);
+        let cqe = queues.completion(head);
+        if cqe.user_data != INTERNAL {
+            // Its eventfd is notified with the last of the context (`take_apart`).
+            slots.of(cqe).mark_done();
+        }
+        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -152,6 +186,7 @@ fn take_apart(place: &Place) {
     if let Some(context) = place.take_context() {
         // SAFETY: nobody else has it, and nobody is left to use it.
         let number = unsafe {
+            // What was put in below the signal handler that destroyed it.
             wait_for_all(&*context);
             let number = (*context).number();
             Context::take_apart(context);

@@ -244,7 +244,11 @@ pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe)
     let me = this_thread();
     slot.own(me);
     let head = context.queues.cq_head().load(Ordering::Relaxed);
-    let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
+    // A context that is over would not look for it any more.
+    let put = locked(place, me, || match place.life.is_over() {
+        true => Err(EINVAL),
+        false => context.queues.push(core::slice::from_ref(&entry)),
+    });
     if put.and_then(|tail| context.queues.submit(tail)).is_ok() {
         context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         thread_end::notice();

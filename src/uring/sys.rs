@@ -151,6 +151,50 @@ pub(super) fn is_eventfd(fd: c_int) -> bool {
     }
 }
 
+/// Whether a pipe can be read with `RWF_NOWAIT`.
+pub(super) fn pipes_take_nowait() -> bool {
+    let mut ends = [-1; 2];
+    let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as c_long;
+    // SAFETY: room for two descriptors.
+    if answer(|| unsafe { libc::syscall(libc::SYS_pipe2, ends.as_mut_ptr(), flags) }) != 0 {
+        return false;
+    }
+    let mut byte = 0u8;
+    let to = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let (none, nowait) = (-1 as c_long, libc::RWF_NOWAIT as c_long);
+    // SAFETY: room for one byte. (An offset of -1, in its two halves.)
+    let n = answer(|| unsafe {
+        let fd = ends[0] as c_long;
+        libc::syscall(libc::SYS_preadv2, fd, &raw const to, 1 as c_long, none, none, nowait)
+    });
+    ends.into_iter().for_each(close);
+    n == -libc::EAGAIN
+}
+
+/// Whether a file can be polled, as `epoll_ctl(2)` tells: it refuses those that cannot.
+pub(super) fn can_be_polled(fd: c_int) -> bool {
+    let flags = libc::EPOLL_CLOEXEC as c_long;
+    // SAFETY: no pointer.
+    let epoll = answer(|| unsafe { libc::syscall(libc::SYS_epoll_create1, flags) });
+    if epoll < 0 {
+        return true;
+    }
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // SAFETY: an event to read.
+    let added = answer(|| unsafe {
+        let (add, fd) = (libc::EPOLL_CTL_ADD as c_long, fd as c_long);
+        libc::syscall(libc::SYS_epoll_ctl, epoll as c_long, add, fd, &raw mut event)
+    });
+    close(epoll);
+    added != -libc::EPERM
+}
+
+/// Whether a file has an fsync, which it is asked to do for that.
+pub(super) fn can_be_synced(fd: c_int) -> bool {
+    // SAFETY: no pointer.
+    answer(|| unsafe { libc::syscall(libc::SYS_fdatasync, fd as c_long) }) != -libc::EINVAL
+}
+
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
     let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;

@@ -4,13 +4,17 @@
 //! ```sh
 //! make conformance-fuzz                       # as in make check: the corpus, and 2 seeded minutes
 //! make conformance-fuzz FUZZ_SECONDS=7200 FUZZ_SEED=random
+//! make conformance-fuzz FUZZ_ENGINE=io_uring         # sequences for that engine alone
 //! FUZZ_REPLAY=FILE cargo test --test differential    # what each implementation made of one
+//! FUZZ_PERMITTED=1 cargo test --test differential    # what io_uring's contexts may do otherwise
 //! ```
 //!
 //! The kernel's answer is the right one. Ours must give it in each of its modes, to the letter. The
 //! original may differ from it in two ways, both of which this library is there to mend: it crashes,
 //! for it reads the ring of any context that it is given; and where the timeout is zero and that
-//! ring empty it answers 0 before it has looked at anything else ([`permitted`]).
+//! ring empty it answers 0 before it has looked at anything else ([`permitted`]). Ours may differ where
+//! its contexts are made of io_uring, in what `permitted.rs` lists; half of the sequences keep clear of
+//! that, and run in these modes.
 //!
 //! A difference is shrunk to a small sequence, and written to `build/differential/`. Once it is
 //! understood and mended it goes to `tests/differential/corpus/`, where every run begins.
@@ -19,6 +23,7 @@
 mod common;
 
 mod calls;
+mod permitted;
 mod runner;
 mod sequence;
 
@@ -44,6 +49,11 @@ use sequence::{Sequence, any_sequence};
 const MODES: &[&[(&str, &str)]] =
     &[&[("LIBAIO_REAP", "syscall")], &[("LIBAIO_REAP", "ring")], &[("LIBAIO_SPIN_US", "50")]];
 
+/// Our library with contexts made of io_uring. Sequences that keep clear of what these may do otherwise
+/// (`permitted.rs`) run in these modes, and the others in those above.
+const IO_URING: (&str, &str) = ("LIBAIO_ENGINE", "io_uring");
+const IO_URING_MODES: &[&[(&str, &str)]] = &[&[IO_URING], &[IO_URING, ("LIBAIO_SPIN_US", "50")]];
+
 /// Processes that work at the same time.
 const WORKERS: u64 = 8;
 
@@ -59,7 +69,10 @@ struct Trace {
 
 impl Trace {
     fn is_whole(&self) -> bool {
-        self.status == 0 && self.lines.last().is_some_and(|l| l == "end")
+        let missing = |line: &String| line.contains(runner::MISSING);
+        self.status == 0
+            && self.lines.last().is_some_and(|l| l == "end")
+            && !self.lines.iter().any(missing)
     }
 
     fn signal(&self) -> Option<i32> {
@@ -91,9 +104,11 @@ fn start(sequence: &Sequence, implementation: Implementation) -> (File, libc::pi
     unsafe { libc::alarm(20) };
     let [original, ours] = libraries();
     let calls = Calls::of(implementation, original, ours);
-    let keeps_errno = matches!(implementation, Implementation::Ours(_) | Implementation::Wrong(_));
+    let ours = matches!(implementation, Implementation::Ours(_) | Implementation::Wrong(_));
+    let io_uring = matches!(implementation, Implementation::Ours(v) if v.contains(&IO_URING));
+    let kind = runner::Kind { keeps_errno: ours, io_uring };
     let folder = File::open(scratch()).expect("the folder for files");
-    Runner::new(calls, keeps_errno, &writes, folder.as_raw_fd()).run(sequence);
+    Runner::new(calls, kind, &writes, folder.as_raw_fd()).run(sequence);
     // SAFETY: ends the process as it is, and its contexts with it.
     unsafe { libc::_exit(0) }
 }
@@ -189,7 +204,11 @@ fn told(which: &str, raw: &Trace, trace: &Trace) -> String {
 
 /// What of ours a sequence runs on.
 fn modes_for(sequence: &Sequence) -> Vec<Implementation> {
-    let modes = if sequence.wild { &MODES[..1] } else { MODES };
+    let modes = match (sequence.io_uring, sequence.wild) {
+        (true, _) => IO_URING_MODES,
+        (false, true) => &MODES[..1],
+        (false, false) => MODES,
+    };
     modes.iter().map(|variables| Implementation::Ours(variables)).collect()
 }
 
@@ -204,7 +223,8 @@ fn one(
     generator: &mut TestRunner,
     mut check: impl FnMut(&Sequence) -> Result<(), String>,
 ) -> Result<(), (Sequence, String)> {
-    let mut tree = any_sequence().new_tree(generator).expect("nothing is filtered out");
+    let for_io_uring = env::var("FUZZ_ENGINE").is_ok_and(|e| e == "io_uring");
+    let mut tree = any_sequence(for_io_uring).new_tree(generator).expect("nothing is filtered out");
     let Err(said) = check(&tree.current()) else { return Ok(()) };
     let mut smallest = (tree.current(), said);
     let start = Instant::now();
@@ -385,6 +405,11 @@ fn main() -> ExitCode {
     }
     if let Ok(damage) = env::var("FUZZ_DAMAGE") {
         return find(&damage);
+    }
+    if env::var_os("FUZZ_PERMITTED").is_some() {
+        let tell = |d: &permitted::Difference| println!("- {}\n  {}", d.what, d.why);
+        permitted::DIFFERENCES.iter().for_each(tell);
+        return ExitCode::SUCCESS;
     }
     let _lock = common::AioLock::shared();
     if let Some(path) = env::var_os("FUZZ_REPLAY") {

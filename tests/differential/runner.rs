@@ -7,7 +7,8 @@ use std::fs::File as Output;
 use std::io::Write as _;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::{mem, ptr};
+use std::time::{Duration, Instant};
+use std::{fs, mem, ptr};
 
 use aio::abi::{io_context_t, io_event, iocb};
 use libc::{sigset_t, timespec};
@@ -122,10 +123,26 @@ struct Pending {
     notifies: bool,
 }
 
+/// What the runner must know of an implementation.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Whether it promises to set errno on failure and to leave it alone otherwise.
+    pub keeps_errno: bool,
+    /// Whether its contexts are made of io_uring.
+    pub io_uring: bool,
+}
+
+/// In a line that says that something never came.
+pub const MISSING: &str = "is missing";
+
 #[derive(Clone, Copy, Default)]
 struct Slot {
     handle: usize,
     live: bool,
+    /// The io_uring that it is made of.
+    queue: Option<RawFd>,
+    /// A request of it asked for an eventfd: its events come to the ring at the handle.
+    notified: bool,
     /// For how many requests it was made.
     size: i32,
     /// Completions that are there to take.
@@ -134,11 +151,13 @@ struct Slot {
 
 pub struct Runner<'a> {
     calls: Calls,
-    /// Whether the implementation promises to set errno on failure and to leave it alone otherwise.
-    keeps_errno: bool,
+    kind: Kind,
     output: &'a Output,
     folder: RawFd,
     callbacks: bool,
+    quiet: bool,
+    /// Whether reads and writes may complete in any order.
+    any_order: bool,
     memory: Memory,
     slots: [Slot; SLOTS as usize],
     used: usize,
@@ -153,7 +172,7 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    pub fn new(calls: Calls, keeps_errno: bool, output: &'a Output, folder: RawFd) -> Runner<'a> {
+    pub fn new(calls: Calls, kind: Kind, output: &'a Output, folder: RawFd) -> Runner<'a> {
         // SAFETY: plain calls on this process's own signals and descriptors.
         let settle = unsafe {
             let mut action: libc::sigaction = mem::zeroed();
@@ -166,10 +185,12 @@ impl<'a> Runner<'a> {
         };
         Runner {
             calls,
-            keeps_errno,
+            kind,
             output,
             folder,
             callbacks: false,
+            quiet: false,
+            any_order: false,
             memory: Memory::new(),
             slots: Default::default(),
             used: 0,
@@ -184,7 +205,8 @@ impl<'a> Runner<'a> {
     }
 
     pub fn run(&mut self, sequence: &Sequence) {
-        self.callbacks = sequence.callbacks;
+        let Sequence { callbacks, quiet, io_uring, .. } = *sequence;
+        (self.callbacks, self.quiet, self.any_order) = (callbacks, quiet, io_uring);
         self.steps(&sequence.steps);
         for slot in 0..self.slots.len() {
             if self.slots[slot].live {
@@ -205,6 +227,9 @@ impl<'a> Runner<'a> {
         let n = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), bytes.len(), 0) };
         self.line(&format!("file {n} {:x}", checksum(&bytes)));
         self.line(&format!("signals {}", SIGNALS.load(Ordering::Relaxed)));
+        if self.kind.io_uring {
+            self.destroy_all();
+        }
         self.line("end");
     }
 
@@ -272,7 +297,7 @@ impl<'a> Runner<'a> {
         // SAFETY: as above.
         let after = unsafe { *errno() };
         let right = if answer < 0 { -answer } else { UNTOUCHED };
-        let words = match self.keeps_errno && after != right {
+        let words = match self.kind.keeps_errno && after != right {
             true => format!("{answer} with errno {after}"),
             false => answer.to_string(),
         };
@@ -322,7 +347,9 @@ impl<'a> Runner<'a> {
             }
             // SAFETY: the call has just written there.
             let handle = unsafe { at.read_unaligned() } as usize;
-            self.slots[slot] = Slot { handle, live: true, size: events, available: 0 };
+            let queue = self.kind.io_uring.then(|| self.new_queue());
+            self.slots[slot] =
+                Slot { handle, live: true, queue, notified: false, size: events, available: 0 };
         }
         said
     }
@@ -336,6 +363,18 @@ impl<'a> Runner<'a> {
         });
         if let (0, Some(slot)) = (answer, slot) {
             self.slots[slot].live = false;
+            if self.any_order && self.slots[slot].available > 0 {
+                // Which of its events were taken, and which never, is nobody's business.
+                let of_it = format!("event of {slot}: ");
+                let taken = self.taken.iter_mut().filter(|line| line.starts_with(&of_it));
+                taken.for_each(|line| *line = format!("some event of {slot}"));
+            }
+            // One that comes to the slot later has other lines.
+            self.taken.iter_mut().for_each(|line| {
+                if line.starts_with(&format!("event of {slot}: ")) {
+                    line.insert_str(0, "earlier ");
+                }
+            });
             // Its polls are cancelled, and notify.
             let (gone, left) =
                 mem::take(&mut self.pending).into_iter().partition(|p| p.slot == slot);
@@ -368,9 +407,7 @@ impl<'a> Runner<'a> {
         // SAFETY: what the sequence asks for.
         let (answer, said) = self.call(|c| unsafe { (c.submit)(handle, nr, list) });
         if let Some(slot) = slot {
-            for (i, request) in requests.iter().enumerate().take(answer.max(0) as usize) {
-                self.accepted(slot, first + i, request);
-            }
+            (0..answer.max(0) as usize).for_each(|i| self.accepted(slot, first + i));
         }
         let keys = (0..answer.max(0) as usize).map(|i| self.memory.iocbs[first + i].aio_key);
         format!("{said} keys {}", keys.sum::<u32>())
@@ -405,7 +442,9 @@ impl<'a> Runner<'a> {
         }
         let later = completes_later(request);
         let (mut flags, mut resfd) = (request.flags, self.settle);
-        if flags & 1 == 0 && later {
+        if self.quiet {
+            flags &= !1;
+        } else if flags & 1 == 0 && later {
             flags |= 1;
         } else if flags & 1 != 0 && request.resfd != File::Counter {
             // Not one that is polled: that would make it ready.
@@ -429,14 +468,14 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn accepted(&mut self, slot: usize, number: usize, request: &Request) {
+    fn accepted(&mut self, slot: usize, number: usize) {
         let cb = &self.memory.iocbs[number];
         let notifies = cb.aio_flags & 1 != 0 && cb.aio_resfd as RawFd == self.settle;
+        self.slots[slot].notified |= cb.aio_flags & 1 != 0;
         if cb.aio_lio_opcode == 5 {
             let (fd, events) = (cb.aio_fildes, cb.aio_buf as i16);
             self.pending.push(Pending { slot, request: number, fd, events, notifies });
         } else {
-            assert!(!completes_later(request) || notifies, "nobody would know when it completes");
             self.completed(slot, notifies);
         }
     }
@@ -462,7 +501,7 @@ impl<'a> Runner<'a> {
             let mut poll = libc::pollfd { fd: self.settle, events: libc::POLLIN, revents: 0 };
             // SAFETY: one descriptor.
             if unsafe { libc::poll(&raw mut poll, 1, 3000) } == 0 {
-                self.line("a notification is missing");
+                self.line(&format!("a notification {MISSING}"));
                 self.settled = self.expected;
                 return;
             }
@@ -472,6 +511,79 @@ impl<'a> Runner<'a> {
         if self.settled > self.expected {
             self.line("a notification too many");
             self.settled = self.expected;
+        }
+        for slot in 0..self.slots.len() {
+            self.settle_slot(slot);
+        }
+    }
+
+    /// Waits until as many events are there to take as should be.
+    fn settle_slot(&mut self, slot: usize) {
+        let start = Instant::now();
+        loop {
+            let Slot { live, available, .. } = self.slots[slot];
+            let ready = if live { self.ready(slot) } else { available };
+            if ready == available {
+                return;
+            }
+            if start.elapsed() > Duration::from_secs(3) {
+                self.line(&format!("an event of {slot} {MISSING}: {ready} of {available}"));
+                self.slots[slot].available = ready;
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// How many events there are to take.
+    fn ready(&self, slot: usize) -> i64 {
+        let Slot { handle, queue, notified, .. } = self.slots[slot];
+        let completions = queue.map(completions_in);
+        if let (Some(completions), false) = (completions, notified) {
+            return completions;
+        }
+        // struct aio_ring of fs/aio.c: id, nr, head, tail.
+        let header: *const AtomicU32 = ptr::with_exposed_provenance(handle);
+        // SAFETY: a live context, whose first page is mapped.
+        let [nr, head, tail] =
+            [1, 2, 3].map(|at| i64::from(unsafe { &*header.add(at) }.load(Ordering::Acquire)));
+        match completions {
+            // The thread that moves them has not done so yet.
+            Some(1..) => -1,
+            _ => (tail - head).rem_euclid(nr),
+        }
+    }
+
+    /// The io_uring that the last io_setup has made.
+    fn new_queue(&self) -> RawFd {
+        let known = |fd: &RawFd| self.slots.iter().any(|s| s.live && s.queue == Some(*fd));
+        let mut queues = descriptors_of("anon_inode:[io_uring]");
+        queues.retain(|fd| !known(fd));
+        assert_eq!(queues.len(), 1, "one io_uring for each context");
+        queues[0]
+    }
+
+    /// Destroys all contexts, and tells what is left of them.
+    fn destroy_all(&mut self) {
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].live {
+                self.destroy(Context::Slot(slot as u8), false);
+            }
+        }
+        self.settle();
+        let counter = |f: &&(File, RawFd)| matches!(f.0, File::Counter | File::Polled(_));
+        let eventfds = 1 + self.files.iter().filter(counter).count();
+        let maps = fs::read_to_string("/proc/self/maps").expect("/proc");
+        let tasks = fs::read_dir("/proc/self/task").expect("/proc");
+        let names = tasks.map(|t| fs::read_to_string(t.expect("a task").path().join("comm")));
+        let left = [
+            descriptors_of("anon_inode:[io_uring]").len(),
+            descriptors_of("anon_inode:[eventfd]").len() - eventfds,
+            maps.lines().filter(|line| line.contains("io_uring")).count(),
+            names.filter(|n| n.as_ref().is_ok_and(|n| n.starts_with("libaio"))).count(),
+        ];
+        if left != [0; 4] {
+            self.line(&format!("left over: io_urings, eventfds, mappings, threads {left:?}"));
         }
     }
 
@@ -633,7 +745,7 @@ impl<'a> Runner<'a> {
     }
 
     fn threads(&mut self, slot: usize, threads: u8, each: u8) -> String {
-        let Slot { handle, live, size, available } = self.slots[slot];
+        let Slot { handle, live, size, available, .. } = self.slots[slot];
         let busy = self.pending.iter().any(|p| p.slot == slot);
         let all = usize::from(threads) * usize::from(each);
         if !live || size < 64 || available != 0 || busy || self.used + all > REQUESTS {
@@ -742,6 +854,27 @@ fn writes_directly(steps: &[Step]) -> bool {
         Step::Fork(steps) => writes_directly(steps),
         _ => false,
     })
+}
+
+/// The descriptors whose link in /proc is that.
+fn descriptors_of(what: &str) -> Vec<RawFd> {
+    let all = fs::read_dir("/proc/self/fd").expect("/proc");
+    all.filter_map(|entry| {
+        let path = entry.expect("a descriptor").path();
+        let is = fs::read_link(&path).is_ok_and(|to| to.to_str() == Some(what));
+        is.then(|| path.file_name()?.to_str()?.parse().ok())?
+    })
+    .collect()
+}
+
+/// How many completions an io_uring holds, as /proc tells.
+fn completions_in(queue: RawFd) -> i64 {
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{queue}")).expect("/proc");
+    let number = |name: &str| -> u32 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.trim().parse().ok()).expect("an io_uring")
+    };
+    i64::from(number("CqTail:").wrapping_sub(number("CqHead:")))
 }
 
 /// FNV-1a, to compare contents.

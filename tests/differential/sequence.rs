@@ -2,9 +2,11 @@
 //!
 //! Correct implementations must agree on a sequence, so nothing in one depends on time or luck:
 //!
-//! - The files are in memory, and small, so reads and writes complete inside `io_submit`. What
-//!   completes later (an fsync, a poll, a read with O_DIRECT) notifies an eventfd of the runner's,
-//!   which waits for it before it goes on (`runner.rs`).
+//! - What completes after `io_submit` (an fsync, a poll, a read with O_DIRECT; with io_uring anything)
+//!   is waited for before the sequence goes on: the runner looks how many events are there to take,
+//!   and has an eventfd notified but in sequences that are [`Sequence::quiet`] (`runner.rs`).
+//! - Where transfers are carried out at the same time, those of one `io_submit` do not touch each
+//!   other's bytes (`permitted.rs`).
 //! - Polled descriptors become ready by a step ([`Step::Ready`]) alone; what AIO itself reads and
 //!   writes is never polled.
 //! - A call waits for ever only where the events that it waits for are there.
@@ -16,6 +18,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::permitted;
 
 /// Contexts that a sequence can hold at once.
 pub const SLOTS: u8 = 3;
@@ -29,6 +33,13 @@ pub struct Sequence {
     pub wild: bool,
     /// Whether `data` of each request is a callback, as `io_queue_run` wants it.
     pub callbacks: bool,
+    /// Whether contexts made of io_uring must agree too: it keeps clear of what they may do otherwise
+    /// (`permitted.rs`).
+    #[serde(default)]
+    pub io_uring: bool,
+    /// Whether no request asks for notification by an eventfd.
+    #[serde(default)]
+    pub quiet: bool,
     pub steps: Vec<Step>,
 }
 
@@ -403,12 +414,23 @@ fn step(wild: bool, callbacks: bool) -> BoxedStrategy<Step> {
     prop_oneof![40 => simple, 1 => fork, 1 => threads].boxed()
 }
 
-/// Any sequence. It begins with a context that works, so that most of it means something.
-pub fn any_sequence() -> impl Strategy<Value = Sequence> {
-    (prop::bool::weighted(0.15), prop::bool::weighted(0.25)).prop_flat_map(|(wild, callbacks)| {
-        vec(step(wild, callbacks), 1..24).prop_map(move |mut steps| {
-            steps.insert(0, Step::Setup { slot: 0, events: 64, to: To::Good });
-            Sequence { wild, callbacks, steps }
-        })
-    })
+/// Any sequence, or one for io_uring alone. It begins with a context that works, so that most of it
+/// means something.
+pub fn any_sequence(for_io_uring: bool) -> impl Strategy<Value = Sequence> {
+    let chance = prop::bool::weighted;
+    // A difference is shrunk within its kind.
+    let io_uring = chance(if for_io_uring { 1.0 } else { 0.5 }).no_shrink();
+    (chance(0.15), chance(0.25), io_uring, chance(0.5)).prop_flat_map(
+        |(wild, callbacks, io_uring, quiet)| {
+            let wild = wild && !io_uring;
+            vec(step(wild, callbacks), 1..24).prop_map(move |mut steps| {
+                steps.insert(0, Step::Setup { slot: 0, events: 64, to: To::Good });
+                let mut sequence = Sequence { wild, callbacks, io_uring, quiet, steps };
+                if io_uring {
+                    permitted::avoid(&mut sequence);
+                }
+                sequence
+            })
+        },
+    )
 }
