@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -125,8 +126,7 @@ def compiled(source: str, to: Path, *options: str | Path) -> Path:
 def imports_of(binary: Path | str) -> list[str]:
     """The libaio functions that a program imports."""
     table = run("readelf", "--wide", "--dyn-syms", binary).stdout
-    names = (line.split()[-1] for line in table.splitlines() if " UND " in line)
-    return sorted({name.split("@")[0] for name in names if "@LIBAIO_" in name})
+    return sorted(set(re.findall(r" UND (\w+)@LIBAIO_", table)))
 
 
 def package_version(package: str) -> str:
