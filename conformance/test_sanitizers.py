@@ -174,7 +174,7 @@ def stress_under_tsan(folder: Path) -> Path:
 
 @pytest.mark.parametrize("crew", CREWS)
 def test_threads(binaries, engine, crew):
-    env = dict(os.environ, TSAN_OPTIONS="halt_on_error=1:die_after_fork=0")
+    env = environment(engine, TSAN_OPTIONS="halt_on_error=1:die_after_fork=0")
     ran = run(stress_under_tsan(binaries), *CREWS[crew].split(), env=env)
     assert "ThreadSanitizer" not in ran.stderr
 
