@@ -44,8 +44,10 @@ ABOUT = {
 }
 # Spends its time waiting for the kernel, which takes contexts apart: runs all ways at once.
 WAITS = 18
-# Uses up fs.aio-max-nr.
-GREEDY = 20
+# Uses up fs.aio-max-nr, and fails where anybody on the machine makes a context meanwhile. Tests
+# hold a lock (conftest.py), other programs do not: so it has several tries. What a library did
+# wrong it would do wrong in each.
+GREEDY, TRIES = 20, 20
 
 # Why a case fails on Debian's library on some kernels.
 KNOWN_FAILURES: dict[int, str] = {}
@@ -114,6 +116,12 @@ started: dict[tuple[str, str], Future] = {}
 
 def run_beside(harness, way: str, engine: str, case: int):
     """Runs a case; of the case that waits, every way is started with the first."""
+    if case == GREEDY:
+        for _ in range(TRIES):
+            ran = run_case(harness[way], case, environment(engine))
+            if ran.returncode == 0:
+                break
+        return ran
     if case != WAITS:
         return run_case(harness[way], case, environment(engine))
     if (way, engine) not in started:
