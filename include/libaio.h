@@ -24,7 +24,7 @@
  *
  * Completions are taken from the ring that the kernel shares with the process, without a system
  * call, where they are there or the call is not to wait; by the system call otherwise. The
- * environment variables LIBAIO_REAP and LIBAIO_SPIN_US change that: see libaio(3).
+ * environment variables LIBAIO_ENGINE, LIBAIO_REAP and LIBAIO_SPIN_US change that: see libaio(3).
  *
  * Sizes and offsets are in bytes. Facts about the kernel are from fs/aio.c and
  * include/uapi/linux/aio_abi.h of Linux 6.x, and from the manual pages io_setup(2) and so on.

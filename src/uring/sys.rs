@@ -119,6 +119,16 @@ pub(super) fn kind_of(fd: c_int) -> c_int {
     (unsafe { stat.assume_init() }.st_mode & libc::S_IFMT) as c_int
 }
 
+/// Whether the process has no thread but this one: the links of a folder are those in it and two.
+pub(super) fn has_one_thread() -> bool {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    let path = c"/proc/self/task";
+    // SAFETY: a C string, and a structure to fill.
+    let answer = answer(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) as c_long });
+    // SAFETY: filled.
+    answer == 0 && unsafe { stat.assume_init() }.st_nlink == 3
+}
+
 /// A second descriptor of the same file, close-on-exec; or `-errno`.
 pub(super) fn duplicate(fd: c_int) -> c_int {
     let command = libc::F_DUPFD_CLOEXEC as c_long;
