@@ -129,7 +129,7 @@ pub(super) fn wake(context: &Context, place: &Place, me: usize) -> bool {
     entry.opcode = io_uring_op::IORING_OP_NOP as u8;
     entry.user_data = INTERNAL;
     let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
-    put.and_then(|tail| context.queues.submit(tail)).is_ok()
+    put.and_then(|tail| context.queues.submit(tail, 1)).is_ok()
 }
 
 /// Waits until every entry has its completion. Nobody takes any but the pump.
