@@ -724,6 +724,8 @@ impl<'a> Runner<'a> {
             // SAFETY: for the case that a call hangs.
             unsafe { libc::alarm(10) };
             self.in_fork = true;
+            // Its parent tells of those.
+            self.taken.clear();
             self.pending.clear();
             self.slots.iter_mut().for_each(|s| s.live = false);
             self.steps(steps);
