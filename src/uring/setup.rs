@@ -145,7 +145,7 @@ fn wait_for_all(context: &Context) {
         }
         // Again and again: what was just about to be tried once more cannot be found.
         give_up_what_may_not_end(context);
-        let there = if pumped { 0 } else { queues.ready() };
+        let there = if pumped { context.pump.kept() } else { queues.ready() };
         let gone = !queues.wait_a_while(there + 1);
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
