@@ -6,8 +6,9 @@
 #   make test            the quick part of check, for the inner loop
 #   make model           the model checker's part of check
 #   make conformance     others' programs and tests on this library (a part of check)
-#   make conformance-X   one part of it: abi fuzz harness faults portability programs sanitizers
-#   make bench           ours and Debian's library side by side (10 minutes, wants root and quiet)
+#   make conformance-X   one part of it: abi fuzz faults harness mariadb portability programs sanitizers
+#   make compatibility   docs/compatibility.md of what make conformance has seen
+#   make bench           ours and Debian's library side by side (half an hour, wants root and quiet)
 #   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
 #   make clean
@@ -56,8 +57,8 @@ SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock build.rs
 PAGES := $(wildcard man/*.[0-9])
 
 .DELETE_ON_ERROR:
-.PHONY: all demo check model conformance test bench bench-report lint install install-strip \
-    uninstall clean FORCE
+.PHONY: all demo check model conformance conformance-but-fuzz conformance-fuzz compatibility test \
+    bench bench-report lint install install-strip uninstall clean FORCE
 
 all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
 
@@ -128,19 +129,22 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
 PROGRAMS := fio:fio qemu-img:qemu-utils
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
-QUICK := --test artefacts --test c_tests --test example --test header --test install --test interruption --test python --test ring
-PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report
+QUICK := $(addprefix --test ,artefacts c_tests example header install interruption python ring uring)
+PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report \
+    $(wildcard scripts/benchmarks/*.py)
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
 
 test: all
 	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS)
 	$(CARGO) test --locked --quiet --lib $(QUICK)
 
+# cargo's tests have the fuzzing among them.
 check: all
-	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS) $(PROGRAMS) $(LINT_TOOLS)
+	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS) $(PROGRAMS) $(LINT_TOOLS) $(NEED_conformance)
 	$(MAKE) lint
 	$(MAKE) model
 	$(CARGO) test --locked --quiet
+	$(MAKE) conformance-but-fuzz
 	$(MAKE) demo
 
 # The exclusion and the reap in every interleaving that loom finds (src/model.rs).
@@ -161,11 +165,15 @@ NEED_portability := $(foreach a,i686 aarch64 s390x powerpc,$(a)-linux-gnu-gcc:gc
     $(HEADER_TARGETS) /usr/aarch64-linux-gnu/include/asm:libc6-dev-arm64-cross qemu-s390x:qemu-user
 NEED_mariadb := mariadbd:mariadb-server-core mariadb:mariadb-client-core sysbench:sysbench
 NEED_programs := fio:fio qemu-img:qemu-utils sysbench:sysbench stressapptest:stressapptest vgcreate:lvm2 \
-    /usr/lib/python3/dist-packages/ensurepip:python3-venv losetup:mount
+    /usr/share/doc/python3-venv:python3-venv losetup:mount
 NEED_sanitizers := valgrind:valgrind
 
-conformance: all
-	@scripts/need $(TEST_TOOLS) $(PYTEST) $(foreach part,$(PYTHON_PARTS),$(NEED_$(part)))
+NEED_conformance := $(PYTEST) $(foreach part,$(PYTHON_PARTS),$(NEED_$(part)))
+
+conformance: conformance-fuzz conformance-but-fuzz
+
+conformance-but-fuzz: all
+	@scripts/need $(TEST_TOOLS) $(NEED_conformance)
 	pytest-3 conformance
 
 # FUZZ_SECONDS for hours of it, FUZZ_SEED=random for others than the seeded sequences.
@@ -173,19 +181,27 @@ conformance-fuzz: all
 	@scripts/need $(TEST_TOOLS)
 	$(CARGO) test --locked --quiet --test differential
 
+# K: the tests of a part that have this in their names.
 $(PYTHON_PARTS:%=conformance-%): conformance-%: all
 	@scripts/need $(TEST_TOOLS) $(PYTEST) $(NEED_$*)
-	pytest-3 conformance/test_$*.py
+	pytest-3 conformance/test_$*.py $(if $(K),-k '$(K)')
+
+# Of the last run of each part, on whatever machine that was: run all of them first.
+compatibility:
+	conformance/compatibility.py
 
 # ---- benchmarks -------------------------------------------------------------------------------
 
+# ONLY=io_uring: of both, what is about the io_uring engine.
+
 bench: all
-	@scripts/need /usr/include/libaio.h:libaio-dev fio:fio python3:python3 losetup:mount
-	$(CARGO) bench --locked --bench libaio
-	scripts/bench-programs
+	@scripts/need /usr/include/libaio.h:libaio-dev fio:fio python3:python3 losetup:mount \
+	    fincore:util-linux
+	$(CARGO) bench --locked --bench libaio $(if $(ONLY),-- '$(ONLY): ')
+	scripts/bench-programs $(if $(ONLY),--only $(ONLY))
 
 bench-report:
-	scripts/bench-report
+	scripts/bench-report $(if $(ONLY),--only $(ONLY))
 
 lint:
 	@scripts/need $(LINT_TOOLS)

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -20,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build"
 # Sources, results and everything else that a run makes and none commits.
 WORK = BUILD / "conformance"
-# Engines that each part runs under: the values of LIBAIO_ENGINE.
+# Engines that each part runs under: the values of LIBAIO_ENGINE, and the columns of the matrix.
 ENGINES = ["kernel"]
 
 
@@ -125,8 +126,7 @@ def compiled(source: str, to: Path, *options: str | Path) -> Path:
 def imports_of(binary: Path | str) -> list[str]:
     """The libaio functions that a program imports."""
     table = run("readelf", "--wide", "--dyn-syms", binary).stdout
-    names = (line.split()[-1] for line in table.splitlines() if " UND " in line)
-    return sorted({name.split("@")[0] for name in names if "@LIBAIO_" in name})
+    return sorted(set(re.findall(r" UND (\w+)@LIBAIO_", table)))
 
 
 def package_version(package: str) -> str:
@@ -134,30 +134,40 @@ def package_version(package: str) -> str:
 
 
 class Matrix:
-    """What was run and what came out, a row each, for docs/compatibility.md.
+    """What one test ran and what came out, a row each, for docs/compatibility.md.
 
-    A row is written when its test has passed, so the document can only say what was seen.
+    A test writes a row once that has passed, and its earlier rows are gone when it begins: the
+    document can only say what was seen.
     """
 
     folder = WORK / "matrix"
 
-    def row(
-        self, program: str, version: str, imports: list[str], what: str, result: str, part: str
-    ):
-        """`what` was run of `program`, with that result; `make conformance-<part>` repeats it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name = "".join(c if c.isalnum() else "-" for c in f"{program} {what}".lower())
+    def __init__(self, node, engine: str):
+        self.engine, self.node = engine, "".join(c if c.isalnum() else "-" for c in node.nodeid)
+        part = node.path.stem.removeprefix("test_")
+        self.command = f"make conformance-{part} K={node.originalname}"
+        self.rows = 0
+        for file in self.folder.glob(f"{self.node}.*.json"):
+            file.unlink()
+
+    def row(self, program: str, version: str, imports: list[str], what: str, result: str):
+        """`what` was run of `program`, with that result."""
+        assert imports, f"{program} takes nothing from libaio?"
         row = dict(
             program=program,
             version=version,
             imports=imports,
             what=what,
+            engine=self.engine,
             result=result,
-            command=f"make conformance-{part}",
+            command=self.command,
         )
-        (self.folder / f"{name}.json").write_text(json.dumps(row, indent=1) + "\n")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"{self.node}.{self.rows}.json"
+        file.write_text(json.dumps(row, indent=1) + "\n")
+        self.rows += 1
 
 
-@pytest.fixture(scope="session")
-def matrix() -> Matrix:
-    return Matrix()
+@pytest.fixture
+def matrix(request, engine) -> Matrix:
+    return Matrix(request.node, engine)

@@ -8,7 +8,7 @@
    -q  requests in flight, and the size of the context (8)
    -n  blocks of 4096 bytes (256)
    -w  how io_getevents is called: for one event and no limit; for what is there; with 2 ms
-   -s  a signal at that rate, whose handler does nothing
+   -s  a signal at that rate, whose handler counts them
    -f  for ever: for those who will kill it. Tells `ready` once it is under way.
 
    io_submit's EAGAIN and EINTR, a part submitted, and io_getevents's EINTR are met with another
@@ -42,10 +42,12 @@ static char *states;  /* per block, of the pass that runs */
 static long submit_errors[MAX_ERRNO], get_errors[MAX_ERRNO], submitted_in_part;
 static long results[MAX_ERRNO], whole, in_part; /* of events: by error, full count, other counts */
 static long wrong;
+static volatile sig_atomic_t signals;
 
 static void on_signal(int signal)
 {
 	(void)signal;
+	signals++;
 }
 
 static int cannot_go_on(const char *what, int answer)
@@ -273,5 +275,7 @@ int main(int argc, char **argv)
 	if (submitted_in_part)
 		printf("io_submit in part %ld\n", submitted_in_part);
 	tell("io_getevents", get_errors);
+	if (microseconds)
+		printf("signals handled %d\n", (int)signals);
 	return wrong || answer ? 1 : 0;
 }

@@ -209,13 +209,16 @@ def test_no_descriptors(programs, folder):
 @pytest.mark.parametrize("variables", [{}, {"LIBAIO_SPIN_US": "200"}, {"LIBAIO_REAP": "syscall"}])
 def test_signals_at_a_high_rate(programs, folder, engine, variables):
     env = environment(engine, **variables)
-    interrupted = 0
+    signals, interrupted = 0, 0
     for how in ("block", "poll", "timeout"):
         told = load(programs, "-d", "-s", "50", "-n", "3000", "-w", how, folder / "file", env=env)
         assert told[:3] == ["writes whole 3000", "reads whole 3000", "io_destroy 0"]
-        counts = [line.split() for line in told[3:]]
-        interrupted += sum(int(n) for call, error, n in counts if call == "io_getevents")
-    assert interrupted > 0
+        for call, what, count in (line.split() for line in told[3:]):
+            signals += int(count) if call == "signals" else 0
+            interrupted += int(count) if (call, what) == ("io_getevents", "EINTR") else 0
+    assert signals > 100
+    # A call that watches the ring goes on after a signal, and may never come to sleep.
+    assert interrupted > 0 or "LIBAIO_SPIN_US" in variables
 
 
 def aio_in_use() -> int:

@@ -155,6 +155,15 @@ def killed_under_load(server: Server):
     return writers
 
 
+UNPURGED = "Warning\tInnoDB: Clustered index record not found for index"
+
+
+def not_ok(told: list[str]) -> list[str]:
+    """What CHECK TABLE tells beside that a table is well."""
+    assert told
+    return [line for line in told if line.split("\t")[2:] != ["status", "OK"]]
+
+
 def check(server: Server, writers: list[Writer]):
     """All rows that were told of, whole; and tables without a fault."""
     for writer in writers:
@@ -163,11 +172,19 @@ def check(server: Server, writers: list[Writer]):
         count, last = map(int, line.split())
         # One more may have been committed of which the client was not told.
         assert count == last and writer.told <= last <= writer.told + 1, (line, writer.told)
-    for line in server.ask("CHECK TABLE t.rows_, t.sbtest1, t.sbtest2 EXTENDED"):
-        assert line.split("\t")[2:] == ["status", "OK"], line
+    tables = "t.rows_, t.sbtest1, t.sbtest2"
+    for extent in ("", "EXTENDED"):
+        deadline = time.monotonic() + PATIENCE
+        while told := not_ok(server.ask(f"CHECK TABLE {tables} {extent}")):
+            # EXTENDED warns, with Debian's library as well, of index entries that were marked as
+            # deleted, as long as the server has not purged them: it does that in the background.
+            assert extent and all(UNPURGED in line for line in told), told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.1)
 
 
-# Not EAGAIN from io_submit: with either library the server then ends itself by an assertion.
+# Not EAGAIN from io_submit: the server takes it for a failing disk, and ends itself, with Debian's
+# library too.
 ROUNDS = {
     "no faults": {},
     "EINTR from io_getevents": {"FAULTS": "io_getevents:EINTR:2+3"},
@@ -203,4 +220,4 @@ def test_every_committed_row_is_there(
     version = package_version("mariadb-server-core")
     imports = imports_of(run("sh", "-c", "command -v mariadbd").stdout.strip())
     what = f"killed under load and started again, {faults}"
-    matrix.row("mariadbd", version, imports, what, "every committed row there", "mariadb")
+    matrix.row("mariadbd", version, imports, what, "every committed row there")

@@ -81,7 +81,7 @@ unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c
     place.gate.leave_user();
     // A handler that comes in after the look finds the gate free.
     compiler_fence(Ordering::SeqCst);
-    if place.is_doomed() {
+    if place.doom.is_set() {
         finish_destroy(place, request.context, ours);
     }
     match reaped {
@@ -262,11 +262,11 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
             // In a signal handler that interrupted a reap, which still reads the ring: its end
             // destroys the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {
-                place.doom();
+                place.doom.set();
                 // Another thread's reap may be past its last look at the mark. After a sleep its end
                 // is seen here, or the mark there.
                 ShortSleep::sleep();
-                if place.gate.is_reaped() || !place.spare() {
+                if place.gate.is_reaped() || !place.doom.take() {
                     return 0;
                 }
             }
@@ -276,7 +276,7 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
 
 #[cold]
 fn finish_destroy(place: &Place, context: io_context_t, ours: bool) {
-    if ours && place.spare() {
+    if ours && place.doom.take() {
         // The reap has its own answer; whatever this one is, errno is the reap's.
         system::errno_kept(|| destroy(context));
     }

@@ -47,6 +47,34 @@ pub(crate) struct Gate {
     demand: AtomicU32,
 }
 
+/// The mark by which a signal handler that interrupted a reap has the end of that reap destroy the
+/// context. All zero is no mark.
+#[repr(transparent)]
+pub(crate) struct Doom(AtomicU32);
+
+impl Doom {
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Doom(AtomicU32::new(0))
+    }
+
+    /// Whether the context is destroyed as soon as the reap under way ends.
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Has the reap under way destroy the context at its end.
+    pub(crate) fn set(&self) {
+        self.0.store(1, Ordering::Relaxed);
+    }
+
+    /// Takes the mark away; whether it was there.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(0, Ordering::Relaxed) != 0
+    }
+}
+
 /// How a thread came in.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Entry {

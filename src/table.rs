@@ -14,7 +14,7 @@
 
 use core::ffi::c_int;
 
-use crate::gate::{Entry, Gate, Pause, count_down};
+use crate::gate::{Doom, Entry, Gate, Pause, count_down};
 use crate::ring::Nest;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence};
 
@@ -33,7 +33,7 @@ pub(crate) struct Place {
     pub(crate) gate: Gate,
     pub(crate) nest: Nest,
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
-    pub(crate) doomed: AtomicU32,
+    pub(crate) doom: Doom,
     /// See `spin.rs`: the average of the last waits, in nanoseconds.
     pub(crate) average_wait_ns: AtomicU32,
 }
@@ -50,22 +50,6 @@ impl Place {
     #[inline]
     pub(crate) fn is_of(&self, address: usize) -> bool {
         self.address.load(Ordering::Relaxed) == address
-    }
-
-    /// Whether the context is destroyed as soon as the reap under way ends.
-    #[inline]
-    pub(crate) fn is_doomed(&self) -> bool {
-        self.doomed.load(Ordering::Relaxed) != 0
-    }
-
-    /// Has the reap under way destroy the context at its end.
-    pub(crate) fn doom(&self) {
-        self.doomed.store(1, Ordering::Relaxed);
-    }
-
-    /// Takes the mark of [`Place::doom`] away; whether it was there.
-    pub(crate) fn spare(&self) -> bool {
-        self.doomed.swap(0, Ordering::Relaxed) != 0
     }
 
     /// Runs `call`, which destroys the context here, for a thread that is inside the gate in state
@@ -187,7 +171,7 @@ impl Table {
             address: AtomicUsize::new(0),
             gate: Gate::new(),
             nest: Nest::new(),
-            doomed: zero(),
+            doom: Doom::new(),
             average_wait_ns: zero(),
         };
         Table { places: core::array::from_fn(place), strangers: core::array::from_fn(|_| zero()) }

@@ -15,8 +15,12 @@ fn holds(name: &str) {
     let mut cc = c_compiler();
     cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
     must(cc.arg(format!("c-tests/interruption/{name}.c")).arg("-L").arg(build()).arg("-laio"));
-    let ran = run(limited(binary).env("LD_LIBRARY_PATH", build()));
-    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    for engine in ["kernel", "io_uring"] {
+        let mut program = limited(&binary);
+        program.env("LD_LIBRARY_PATH", build()).env("LIBAIO_ENGINE", engine);
+        let ran = run(&mut program);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{engine}");
+    }
 }
 
 #[test]

@@ -103,7 +103,10 @@ fn a_wrong_value_is_told_in_one_line_and_ignored() {
     let reap = "takes ring or syscall\n";
     let spin = "takes 0 to 1000000, in microseconds\n";
     let long = "x".repeat(400);
+    let engine = "takes kernel or io_uring\n";
     let cases = [
+        ("LIBAIO_ENGINE", "uring", engine),
+        ("LIBAIO_ENGINE", "", engine),
         ("LIBAIO_REAP", "", reap),
         ("LIBAIO_REAP", "Ring", reap),
         ("LIBAIO_REAP", "ring ", reap),

@@ -43,11 +43,18 @@ fn stress(arguments: &str, variables: &[(&str, &str)]) -> Ran {
     run(program.envs(variables.iter().copied()))
 }
 
-/// A run that must find nothing wrong.
+/// A run that must find nothing wrong, on each of the engines.
 fn survives(arguments: &str, variables: &[(&str, &str)]) {
-    let ran = stress(arguments, variables);
+    for engine in ["kernel", "io_uring"] {
+        survives_on(engine, arguments, variables);
+    }
+}
+
+fn survives_on(engine: &str, arguments: &str, variables: &[(&str, &str)]) {
+    let variables = [variables, &[("LIBAIO_ENGINE", engine)]].concat();
+    let ran = stress(arguments, &variables);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "stress {arguments} {variables:?}");
-    println!("stress {arguments}: {}", ran.stdout);
+    println!("stress {arguments} on {engine}: {}", ran.stdout);
 }
 
 /// `stress crew` with so many submitters and reapers, the first of that kind, and these beside:
@@ -118,7 +125,9 @@ fn contexts_destroyed_beside_threads_that_reap_and_sleep() {
 
 #[test]
 fn the_slots_of_a_small_ring_stay_as_many() {
-    survives(&format!("slots {}", 100_000 * factor()), &[]);
+    survives_on("kernel", &format!("slots {}", 100_000 * factor()), &[]);
+    // Here all slots of the ring are used in each round, and each is a call.
+    survives_on("io_uring", &format!("slots {}", 10_000 * factor()), &[]);
 }
 
 #[test]

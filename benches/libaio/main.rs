@@ -125,6 +125,42 @@ fn submit(group: &mut Group<'_>, way: &impl Way) {
     });
 }
 
+/// Taking one event after the other. Unlike [`ready`] it needs no ring that is filled once: the requests
+/// are submitted anew, outside the measurement.
+fn take(group: &mut Group<'_>, way: &impl Way) {
+    use std::os::fd::AsRawFd;
+    const BATCH: usize = 64;
+    let context = ways::Context::new(way, 2 * BATCH as i32);
+    let ready = filled::ready_event();
+    let mut event = io_event::default();
+    let mut requests: [iocb; BATCH] =
+        std::array::from_fn(|_| ways::poll_request(ready.as_raw_fd()));
+    let mut list = requests.each_mut().map(ptr::from_mut);
+    group.measure(way, |b| {
+        b.iter_custom(|iterations| {
+            let mut elapsed = Duration::ZERO;
+            let mut left = iterations as usize;
+            while left > 0 {
+                let n = left.min(BATCH);
+                // SAFETY: the requests complete in the call.
+                let submitted = unsafe { way.submit(context.address(), n as i64, &mut list[0]) };
+                assert_eq!(submitted, n as i32);
+                let start = Instant::now();
+                for _ in 0..n {
+                    let to = black_box(&raw mut event);
+                    // SAFETY: the context is the way's own, and there is room for an event.
+                    let got =
+                        unsafe { way.get_events(context.address(), 1, 1, to, ptr::null_mut()) };
+                    assert_eq!(got, 1);
+                }
+                elapsed += start.elapsed();
+                left -= n;
+            }
+            elapsed
+        });
+    });
+}
+
 /// A context's whole life.
 fn setup_destroy(group: &mut Group<'_>, way: &impl Way) {
     group.measure(way, |b| b.iter(|| drop(ways::Context::new(way, 128))));
@@ -161,7 +197,19 @@ fn calls(c: &mut Criterion) {
     });
 }
 
-/// Short enough for the whole to take about a minute and a half.
+/// Measures one case for both libraries, and for ours on io_uring.
+fn engines(c: &mut Criterion, name: &str, measure: impl Fn(&mut Group<'_>, &Library)) {
+    let Some(on_io_uring) = Library::on_io_uring() else { return };
+    let mut group = Group { group: c.benchmark_group(format!("io_uring: {name}")), round: 0 };
+    while group.round < ROUNDS {
+        group.round += 1;
+        for way in [Library::original(), Library::ours(), on_io_uring] {
+            measure(&mut group, way);
+        }
+    }
+}
+
+/// Short enough for the whole to take about two minutes.
 fn settings() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(100))
@@ -171,11 +219,21 @@ fn settings() -> Criterion {
 }
 
 fn main() {
+    if Library::on_io_uring().is_none() {
+        eprintln!("io_uring is not to be had here: left out");
+    }
     calls(&mut settings().sample_size(30).configure_from_args());
     // io_destroy waits for a grace period of the kernel's: milliseconds.
     let mut few = settings().sample_size(10).configure_from_args();
     case!(few, "io_setup and io_destroy", Bare, |group, way| {
         group.group.sampling_mode(SamplingMode::Flat);
         setup_destroy(&mut group, way);
+    });
+    let mut c = settings().sample_size(30).configure_from_args();
+    engines(&mut c, "take", take);
+    engines(&mut c, "submit", submit);
+    engines(&mut few, "setup", |group, way| {
+        group.group.sampling_mode(SamplingMode::Flat);
+        setup_destroy(group, way);
     });
 }

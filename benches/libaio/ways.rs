@@ -51,16 +51,39 @@ impl Library {
     pub fn ours() -> &'static Library {
         static OURS: OnceLock<Library> = OnceLock::new();
         OURS.get_or_init(|| {
-            for variable in ["LIBAIO_REAP", "LIBAIO_SPIN_US"] {
+            for variable in ["LIBAIO_ENGINE", "LIBAIO_REAP", "LIBAIO_SPIN_US"] {
                 assert!(
                     env::var_os(variable).is_none(),
                     "{variable} is set: that would be measured"
                 );
             }
-            let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/libaio.so");
-            assert!(built.exists(), "no build/libaio.so: run make");
-            Library::load("ours", &built)
+            Library::load("ours", &built())
         })
+    }
+
+    /// The same on io_uring; none where io_uring is not to be had. A library reads its environment
+    /// once: this one is a copy, which the loader takes for another library.
+    ///
+    /// To be called before there are other threads.
+    pub fn on_io_uring() -> Option<&'static Library> {
+        static ON_IO_URING: OnceLock<Option<Library>> = OnceLock::new();
+        let library = ON_IO_URING.get_or_init(|| {
+            Self::ours();
+            let folder = tempfile::tempdir().expect("a folder for the copy");
+            let copy = folder.path().join("libaio.so");
+            fs::copy(built(), &copy).expect("a copy");
+            let library = Library::load("io_uring", &copy);
+            let before = io_urings();
+            // SAFETY: there are no other threads.
+            unsafe { env::set_var("LIBAIO_ENGINE", "io_uring") };
+            let context = Context::new(&library, 1);
+            // SAFETY: as above.
+            unsafe { env::remove_var("LIBAIO_ENGINE") };
+            let is_io_uring = io_urings() > before;
+            drop(context);
+            is_io_uring.then_some(library)
+        });
+        library.as_ref()
     }
 
     /// Debian's: the one that the linker finds without being told where.
@@ -92,6 +115,21 @@ impl Library {
             }
         }
     }
+}
+
+fn built() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/libaio.so");
+    assert!(built.exists(), "no build/libaio.so: run make");
+    built
+}
+
+/// How many of this process's descriptors are io_urings.
+fn io_urings() -> usize {
+    fs::read_dir("/proc/self/fd")
+        .expect("/proc")
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter(|link| link.ends_with("anon_inode:[io_uring]"))
+        .count()
 }
 
 /// # Safety

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-enum { SLOTS = 48, OWN = 16, ROUNDS = 60000 };
+enum { SLOTS = 48, OWN = 16, ROUNDS = 20000 };
 
 static io_context_t ctx;
 static int ready;
@@ -19,7 +19,7 @@ static void take_some(long at_least)
 {
 	struct io_event events[8];
 	/* What a handler waits for may have been taken by whom it has interrupted. */
-	struct timespec limit = { 0, 100000 };
+	struct timespec limit = { 0, 20000 };
 	int n = io_getevents(ctx, at_least, 8, events, &limit);
 
 	CHECK(n >= 0 || n == -EINTR);
@@ -41,7 +41,11 @@ static void submit_some(int first, int end)
 			list[n++] = &cbs[i];
 		}
 	in = n > 0 ? io_submit(ctx, n, list) : 0;
-	CHECK(in == n);
+	/* The kernel's AIO, which counts by processor, may have no slot left on this one. */
+	CHECK(in >= 0 || in == -EAGAIN);
+	in = in < 0 ? 0 : in;
+	for (int i = in; i < n; i++)
+		atomic_store(&in_flight[list[i] - cbs], 0);
 	atomic_fetch_add(&submitted, in);
 }
 
@@ -62,7 +66,7 @@ static void on_alarm(int signal)
 int main(void)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
-	struct itimerval interval = { { 0, 30 }, { 0, 30 } }, off = { { 0, 0 }, { 0, 0 } };
+	struct itimerval interval = { { 0, 300 }, { 0, 300 } }, off = { { 0, 0 }, { 0, 0 } };
 
 	ready = eventfd(1, 0);
 	ctx = new_context(SLOTS);

@@ -17,7 +17,7 @@ use super::pump::Pump;
 use super::queues::Queues;
 use super::slots::{Slot, Slots};
 use super::sys;
-use super::table::{self, Place};
+use super::table::{self, Place, Table};
 use crate::abi::{io_context_t, io_event};
 use crate::ring::{self, HEADER_LENGTH};
 use crate::sync::{AtomicU32, Ordering, fence};
@@ -85,12 +85,13 @@ impl Layout {
 impl Context {
     /// A new context; its address. It is in the table.
     pub(super) fn make(maxevents: u32) -> Result<io_context_t, c_int> {
+        let table = table::table().ok_or(ENOMEM)?;
         let layout = Layout::new(maxevents)?;
         let requests = layout.nr - 1;
         let submissions = maxevents.clamp(1, MOST_SUBMISSIONS).next_power_of_two();
         let queues = Queues::new(submissions, requests).map_err(out_of)?;
         let fd = queues.fd;
-        match placed_memory(&layout) {
+        match placed_memory(table, &layout) {
             Ok((memory, number, place)) => {
                 let at = |offset: usize| memory.wrapping_byte_add(offset);
                 // SAFETY: fresh memory, zeroed, as large as the layout says.
@@ -113,7 +114,7 @@ impl Context {
                 }
                 super::forked::note_descriptor(number, fd);
                 let address: io_context_t = at(layout.ring_at).cast();
-                place.open(address.addr(), memory.cast());
+                table.open(number, place, address.addr(), memory.cast());
                 Ok(address)
             }
             Err(error) => {
@@ -172,8 +173,10 @@ fn out_of(error: c_int) -> c_int {
 }
 
 /// Memory for a context at an address that has a place in the table.
-fn placed_memory(layout: &Layout) -> Result<(*mut c_void, usize, &'static Place), c_int> {
-    let table = table::table().ok_or(ENOMEM)?;
+fn placed_memory<'a>(
+    table: &'a Table,
+    layout: &Layout,
+) -> Result<(*mut c_void, usize, &'a Place), c_int> {
     // Kept until the end, so that each try gets other memory.
     let mut refused = [ptr::null_mut(); TRIES];
     let mut result = Err(EAGAIN);

@@ -14,11 +14,11 @@ use super::table::{Place, find};
 use super::{Rest, sys, thread_end};
 use crate::abi::io_context_t;
 use crate::config;
-use crate::gate::Turn;
+use crate::gate::{Pause as _, Turn};
 use crate::request::Request;
 use crate::ring::{self, Reaped};
 use crate::spin::{self, Look, Watched};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, compiler_fence};
 use crate::system::{self, duration_ns, fail, now_ns, refuses, sleep_under, this_thread};
 
 /// `io_getevents` and `io_pgetevents`
@@ -101,7 +101,9 @@ fn completions(context: &Context) -> Completions<'_> {
 #[inline]
 pub(super) fn leave_gate(place: &Place, address: io_context_t) {
     place.gate.leave_user();
-    if place.is_doomed() && place.doomed.swap(0, Ordering::Relaxed) != 0 {
+    // A handler that comes in after the look finds the gate free.
+    compiler_fence(Ordering::SeqCst);
+    if place.doom.is_set() && place.doom.take() {
         // The reap has its own answer; errno is the reap's.
         system::errno_kept(|| destroy(address));
     }
@@ -119,7 +121,7 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
         Turn::Dead => Take::Gone,
         Turn::Crossed => Take::Crossed,
         Turn::Nested => system::with_signals_blocked(|_| {
-            if place.is_doomed() {
+            if place.doom.is_set() {
                 return Take::Gone;
             }
             // SAFETY: the reap below this handler is inside the gate, of this very context: a handler
@@ -198,12 +200,18 @@ unsafe fn get_events_as_user(
             Take::Crossed => break if least == 0 { 0 } else { EINTR },
             Take::Fewer => (),
         }
-        let left = limit.saturating_sub(now_ns() - start);
-        if taken >= least || left == 0 {
+        if taken >= least {
             break if interrupted { EINTR } else { 0 };
         }
-        if interrupted {
+        // In a handler that interrupted a reap of another context the call does not sleep: who waits
+        // for that reap to end must not wait for what this call waits for.
+        let me = this_thread();
+        if interrupted || (!place.gate.is_held_by(me) && Rest::holds_a_gate(me)) {
             break EINTR;
+        }
+        let left = limit.saturating_sub(now_ns() - start);
+        if left == 0 {
+            break 0;
         }
         if !settle_orphan(place, context) {
             continue;

@@ -36,6 +36,8 @@
 pub(crate) mod free;
 pub(crate) mod life;
 pub(crate) mod lock;
+#[cfg(all(test, loom))]
+mod model;
 
 #[cfg(not(loom))]
 mod choice;

@@ -11,9 +11,9 @@ use super::lock::Taken;
 use super::queues::empty_entry;
 use super::submit::locked;
 use super::table::{Place, find};
-use super::{INTERNAL, Rest, pump, slots, sys, thread_end};
+use super::{INTERNAL, Rest, pump, slots, sys, table, thread_end};
 use crate::abi::io_context_t;
-use crate::gate::Entry;
+use crate::gate::{Entry, Pause as _};
 use crate::kernel;
 use crate::sync::Ordering;
 use crate::system::{fail, this_thread};
@@ -68,8 +68,13 @@ pub(crate) fn destroy(address: io_context_t) -> c_int {
             // In a signal handler that interrupted a reap, which still uses the queue: its end destroys
             // the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {
-                place.doomed.store(1, Ordering::Relaxed);
-                return 0;
+                place.doom.set();
+                // Another thread's reap may be past its last look at the mark. After a sleep its end
+                // is seen here, or the mark there.
+                Rest::sleep();
+                if place.gate.is_reaped() || !place.doom.take() {
+                    return 0;
+                }
             }
         }
     }
@@ -180,12 +185,16 @@ pub(super) fn leave(place: &Place) {
 fn take_apart(place: &Place) {
     if let Some(context) = place.take_context() {
         // SAFETY: nobody else has it, and nobody is left to use it.
-        unsafe {
+        let number = unsafe {
             // What was put in below the signal handler that destroyed it.
             wait_for_all(&*context);
+            let number = (*context).number();
             Context::take_apart(context);
+            number
+        };
+        if let Some(table) = table::table() {
+            table.close(number, place);
         }
-        place.close();
     }
 }
 

@@ -10,7 +10,7 @@ use core::sync::atomic::AtomicPtr;
 
 use super::context::Context;
 use super::{life::Life, lock::Lock};
-use crate::gate::Gate;
+use crate::gate::{Doom, Gate};
 use crate::ring::Nest;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 use crate::system;
@@ -32,7 +32,7 @@ pub(super) struct Place {
     /// How far a reap has come.
     pub(super) nest: Nest,
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
-    pub(super) doomed: AtomicU32,
+    pub(super) doom: Doom,
     /// See `spin.rs`.
     pub(super) average_wait_ns: AtomicU32,
     pub(super) life: Life,
@@ -42,7 +42,16 @@ pub(super) struct Place {
 }
 
 /// All zero is an empty table.
-pub(super) struct Table([Place; PLACES]);
+pub(super) struct Table {
+    places: [Place; PLACES],
+    /// A bit for each place that may be in use, so that few need be looked at.
+    used: [AtomicUsize; GROUPS],
+    /// A bit for each group of places, of which one has ever been in use.
+    ever_used: [AtomicUsize; GROUPS / BITS],
+}
+
+const BITS: usize = usize::BITS as usize;
+const GROUPS: usize = PLACES / BITS;
 
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
@@ -64,24 +73,18 @@ impl Place {
         unsafe { &*self.context.load(Ordering::Acquire) }
     }
 
-    /// Whether a signal handler has destroyed the context that is being reaped.
-    #[inline]
-    pub(super) fn is_doomed(&self) -> bool {
-        self.doomed.load(Ordering::Relaxed) != 0
-    }
-
     /// Opens the place for a context at `address`.
-    pub(super) fn open(&self, address: usize, context: *mut Context) {
+    fn open(&self, address: usize, context: *mut Context) {
         self.context.store(context, Ordering::Release);
         self.average_wait_ns.store(0, Ordering::Relaxed);
-        self.doomed.store(0, Ordering::Relaxed);
+        self.doom.take();
         self.life.begin();
         self.address.store(address, Ordering::Release);
     }
 
     /// What is to be taken apart, for one caller alone, where the last user has left a dead context.
     /// The address is nobody's from here on: as soon as the memory is given back, another context may
-    /// lie there, in another place. [`Place::close`] comes after that.
+    /// lie there, in another place. [`Table::close`] comes after that.
     pub(super) fn take_context(&self) -> Option<*mut Context> {
         let context = self.context.swap(ptr::null_mut(), Ordering::AcqRel);
         if context.is_null() {
@@ -91,8 +94,8 @@ impl Place {
         Some(context)
     }
 
-    /// The place is free: nothing of its context is there any more.
-    pub(super) fn close(&self) {
+    /// The place is free.
+    fn close(&self) {
         self.life.clear();
         self.gate.revive();
         self.address.store(0, Ordering::Release);
@@ -109,7 +112,7 @@ impl Table {
     #[inline]
     fn probes(&self, address: usize) -> impl Iterator<Item = (usize, &Place)> {
         let first = Table::first(address);
-        (first..first + PROBES).map(|i| (i & (PLACES - 1), &self.0[i & (PLACES - 1)]))
+        (first..first + PROBES).map(|i| (i & (PLACES - 1), &self.places[i & (PLACES - 1)]))
     }
 
     /// Reserves a free place for `address`, with its number; None where there is none near.
@@ -122,18 +125,52 @@ impl Table {
 
     /// Whether this thread holds a gate or a lock of any context.
     pub(super) fn is_held_by(&self, thread: usize) -> bool {
-        self.0.iter().any(|p| p.gate.is_held_by(thread) || p.lock.is_held_by(thread))
+        self.in_use().any(|p| p.gate.is_held_by(thread) || p.lock.is_held_by(thread))
     }
 
     /// Every place that has a context, or had one a moment ago.
-    pub(super) fn in_use(&self) -> impl Iterator<Item = (usize, &Place)> {
-        self.0.iter().enumerate().filter(|(_, p)| p.address.load(Ordering::Acquire) > RESERVED)
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &Place> {
+        let groups = self.ever_used.iter().enumerate().flat_map(|(n, bits)| set_bits(n, bits));
+        let numbers = groups.flat_map(|n| set_bits(n, &self.used[n & (GROUPS - 1)]));
+        numbers.map(|n| &self.places[n & (PLACES - 1)])
+    }
+
+    fn bit_of(&self, number: usize) -> (&AtomicUsize, usize) {
+        (&self.used[(number / BITS) & (GROUPS - 1)], 1 << (number % BITS))
+    }
+
+    /// Opens a reserved place for the context at an address.
+    pub(super) fn open(&self, number: usize, place: &Place, address: usize, context: *mut Context) {
+        let (word, bit) = self.bit_of(number);
+        word.fetch_or(bit, Ordering::AcqRel);
+        let group = number / BITS;
+        let groups = &self.ever_used[(group / BITS) & (GROUPS / BITS - 1)];
+        groups.fetch_or(1 << (group % BITS), Ordering::AcqRel);
+        place.open(address, context);
+    }
+
+    /// Frees a place: nothing of its context is there any more.
+    pub(super) fn close(&self, number: usize, place: &Place) {
+        let (word, bit) = self.bit_of(number);
+        word.fetch_and(!bit, Ordering::AcqRel);
+        place.close();
     }
 
     /// The address of a place.
     pub(super) fn address_of(place: &Place) -> usize {
         place.address.load(Ordering::Acquire)
     }
+}
+
+/// The numbers of the bits that are set in word number `n` of many.
+fn set_bits(n: usize, word: &AtomicUsize) -> impl Iterator<Item = usize> + use<> {
+    let mut bits = word.load(Ordering::Acquire);
+    core::iter::from_fn(move || {
+        let first = bits.trailing_zeros() as usize;
+        // Takes the lowest away.
+        bits &= bits.wrapping_sub(1);
+        (first < BITS).then_some(n * BITS + first)
+    })
 }
 
 /// The place of `address`, if it has one.

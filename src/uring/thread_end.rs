@@ -64,7 +64,7 @@ unsafe extern "C" fn ends(_: *mut c_void) {
     ANY.store(true, Ordering::Relaxed);
     let Some(table) = table::table() else { return };
     let me = this_thread();
-    for (_, place) in table.in_use() {
+    for place in table.in_use() {
         let address = Table::address_of(place);
         if place.life.enter() && place.is_of(address) {
             mark_own(place, me);

@@ -1,0 +1,1 @@
+"""What scripts/bench-programs measures with fio, and what scripts/bench-report makes of it."""

@@ -1,0 +1,250 @@
+//! What this engine adds to the exclusion, under loom (as `src/model.rs`): the life of a context beside
+//! its users, the lock of the submission queue, the free slots, and waiting for a turn at the gate.
+//!
+//! Each model has a twin that is broken on purpose, and must fail.
+
+use std::vec::Vec;
+use std::{assert, assert_eq};
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::thread;
+
+use super::free::Free;
+use super::life::Life;
+use super::lock::{Lock, Taken};
+use crate::gate::{Entry, Gate, Pause, Turn};
+use crate::sync::{AtomicU32, Ordering};
+
+struct Yield;
+
+impl Pause for Yield {
+    fn holds_a_gate(_: usize) -> bool {
+        false
+    }
+
+    fn sleep() {
+        thread::yield_now();
+    }
+}
+
+fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+/// A context: written where it is taken apart, read by who uses it. Loom checks that nobody uses it at
+/// that time.
+struct Model {
+    life: Life,
+    context: UnsafeCell<u32>,
+    taken_apart: AtomicU32,
+}
+
+impl Model {
+    fn new() -> Arc<Model> {
+        let life = Life::new();
+        life.begin();
+        let (context, taken_apart) = (UnsafeCell::new(0), AtomicU32::new(0));
+        Arc::new(Model { life, context, taken_apart })
+    }
+
+    fn leave(&self, broken: bool) {
+        // A late caller may be the last to leave once more: one alone gets the context (`Place`).
+        if (self.life.leave() || broken) && self.taken_apart.swap(1, Ordering::AcqRel) == 0 {
+            // SAFETY: loom checks that nobody reads at the same time.
+            self.context.with_mut(|c| unsafe { *c += 1 });
+        }
+    }
+
+    fn use_it(&self) {
+        if self.life.enter() {
+            // SAFETY: loom checks that nobody writes at the same time.
+            self.context.with(|c| assert_eq!(unsafe { *c }, 0, "used after it was taken apart"));
+        }
+        self.leave(false);
+    }
+
+    fn destroy(&self, broken: bool) {
+        if self.life.end() {
+            self.leave(broken);
+        }
+    }
+}
+
+fn two_users_and_a_destroyer(broken: bool) {
+    check(3, move || {
+        let model = Model::new();
+        let users: Vec<_> = (0..2)
+            .map(|_| {
+                let model = Arc::clone(&model);
+                thread::spawn(move || model.use_it())
+            })
+            .collect();
+        model.destroy(broken);
+        for user in users {
+            user.join().expect("a user");
+        }
+        assert!(!model.life.enter(), "a dead context is used");
+        model.leave(false);
+        assert_eq!(model.taken_apart.load(Ordering::Relaxed), 1, "it is never taken apart");
+    });
+}
+
+#[test]
+fn a_context_is_taken_apart_when_its_users_have_left() {
+    two_users_and_a_destroyer(false);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn by_a_destroyer_that_does_not_wait_it_is_not() {
+    two_users_and_a_destroyer(true);
+}
+
+/// Of two destroyers one succeeds; the other is told that there is no such context.
+#[test]
+fn a_context_is_destroyed_once() {
+    check(3, || {
+        let model = Model::new();
+        let other = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.life.end())
+        };
+        let ended = [model.life.end(), other.join().expect("a destroyer")];
+        assert_eq!(ended.iter().filter(|&&e| e).count(), 1);
+        assert!(model.life.leave());
+    });
+}
+
+fn two_submitters(broken: bool) {
+    check(3, move || {
+        let queue = Arc::new((Lock::new(), UnsafeCell::new(0)));
+        let put = move |queue: &(Lock, UnsafeCell<u32>), me| {
+            if !broken {
+                assert_eq!(queue.0.take::<Yield>(me), Taken::Now);
+            }
+            // SAFETY: loom checks that nobody else is there.
+            queue.1.with_mut(|n| unsafe { *n += 1 });
+            queue.0.release();
+        };
+        let other = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || put(&queue, 16))
+        };
+        put(&queue, 8);
+        other.join().expect("a submitter");
+        // SAFETY: the only thread left.
+        queue.1.with(|n| assert_eq!(unsafe { *n }, 2));
+    });
+}
+
+#[test]
+fn submitters_exclude_each_other() {
+    two_submitters(false);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn without_the_lock_they_do_not() {
+    two_submitters(true);
+}
+
+/// Two slots, two threads that take and give back: nobody has one that another has.
+fn two_takers(broken: bool) {
+    check(3, move || {
+        struct Slots {
+            free: Free,
+            next: [AtomicU32; 2],
+            used: [UnsafeCell<u32>; 2],
+        }
+        let slots = Arc::new(Slots {
+            free: Free::new(),
+            next: [AtomicU32::new(0), AtomicU32::new(0)],
+            used: [UnsafeCell::new(0), UnsafeCell::new(0)],
+        });
+        let take = move |slots: &Slots| {
+            let number = slots.free.take(2, |n| &slots.next[n as usize]).expect("one for each");
+            let number = if broken { 0 } else { number };
+            // SAFETY: loom checks that nobody else has the slot.
+            slots.used[number as usize].with_mut(|n| unsafe { *n += 1 });
+            slots.free.give(number, number, |n| &slots.next[n as usize]);
+        };
+        let other = {
+            let slots = Arc::clone(&slots);
+            thread::spawn(move || {
+                take(&slots);
+                take(&slots);
+            })
+        };
+        take(&slots);
+        take(&slots);
+        other.join().expect("a taker");
+    });
+}
+
+#[test]
+fn a_slot_is_nobody_elses() {
+    two_takers(false);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn a_slot_that_was_not_taken_may_be() {
+    two_takers(true);
+}
+
+/// A gate, and what is changed by who has a turn at it.
+type Turns = (Gate, UnsafeCell<u32>);
+
+fn take_a_turn(gate: &Turns, me: usize) -> Turn {
+    let turn = gate.0.wait_for_user::<Yield>(me);
+    if turn == Turn::User {
+        // SAFETY: loom checks that nobody else is there.
+        gate.1.with_mut(|n| unsafe { *n += 1 });
+        gate.0.leave_user();
+    }
+    turn
+}
+
+/// Two threads that want the gate each get a turn. (No third one here or below: where two wait for it,
+/// loom would let these take turns at waiting for ever.)
+#[test]
+fn who_waits_gets_a_turn() {
+    check(3, || {
+        let gate: Arc<Turns> = Arc::new((Gate::new(), UnsafeCell::new(0)));
+        let other = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                assert_eq!(take_a_turn(&gate, 16), Turn::User);
+                assert_eq!(take_a_turn(&gate, 16), Turn::User);
+            })
+        };
+        assert_eq!(take_a_turn(&gate, 8), Turn::User);
+        other.join().expect("a reaper");
+        // SAFETY: the only thread left.
+        gate.1.with(|n| assert_eq!(unsafe { *n }, 3));
+    });
+}
+
+#[test]
+fn who_waits_beside_a_destroyer_finds_the_context_dead_at_last() {
+    check(3, || {
+        let gate: Arc<Turns> = Arc::new((Gate::new(), UnsafeCell::new(0)));
+        let other = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                let first = take_a_turn(&gate, 16);
+                assert!(matches!(first, Turn::User | Turn::Dead), "{first:?}");
+            })
+        };
+        assert_eq!(gate.0.enter_kernel::<Yield>(8), Entry::Kernel);
+        // SAFETY: loom checks that no reaper is there: the destroyer has the gate.
+        gate.1.with_mut(|n| unsafe { *n += 1 });
+        gate.0.mark_dead();
+        gate.0.leave_kernel();
+        other.join().expect("a reaper");
+        assert_eq!(take_a_turn(&gate, 8), Turn::Dead);
+    });
+}

@@ -1,0 +1,167 @@
+//! The engine that makes contexts of io_uring (`LIBAIO_ENGINE=io_uring`): what it does beyond the
+//! kernel's AIO, what it must not leave behind, and where it gives way. The programs are in
+//! `c-tests/uring/`; the C tests, the stress and the interruptions run on it too.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{AioLock, Ran, build, c_compiler, limited, must, root, run};
+
+const URING: (&str, &str) = ("LIBAIO_ENGINE", "io_uring");
+
+fn scratch() -> tempfile::TempDir {
+    // On a file system with a page cache to drop.
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
+/// A program of the project, linked with our shared library.
+fn compile(folder: &Path, source: &str, extra: &[&str]) -> PathBuf {
+    let binary = folder.join(Path::new(source).file_stem().expect("a name"));
+    let mut cc = c_compiler();
+    cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
+    must(cc.arg(source).args(extra).arg("-L").arg(build()).arg("-laio"));
+    binary
+}
+
+fn run_with(name: &str, variables: &[(&str, &str)]) -> Ran {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let binary = compile(folder.path(), &format!("c-tests/{name}.c"), &[]);
+    let mut program = limited(binary);
+    program.current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
+    run(program.envs(variables.iter().copied()))
+}
+
+/// Holds under this engine, and is no matter of course: the kernel's AIO does otherwise.
+fn holds_here_alone(name: &str) {
+    let name = format!("uring/{name}");
+    let ran = run_with(&name, &[URING]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{name}");
+    let mut twin = limited("timeout");
+    let folder = scratch();
+    let binary = compile(folder.path(), &format!("c-tests/{name}.c"), &[]);
+    let _lock = AioLock::shared();
+    twin.args(["--signal=KILL", "3"]).arg(binary).current_dir(folder.path());
+    assert_ne!(run(twin.env("LD_LIBRARY_PATH", build())).status, 0, "{name} on the kernel's AIO");
+}
+
+/// Holds under either engine.
+fn holds(name: &str) {
+    for variables in [&[URING][..], &[]] {
+        let ran = run_with(name, variables);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{name} {variables:?}");
+    }
+}
+
+#[test]
+fn an_empty_pipe_does_not_block_the_submitter() {
+    holds_here_alone("an_empty_pipe_does_not_block_the_submitter");
+}
+
+#[test]
+fn contexts_are_limited_by_descriptors_alone() {
+    holds_here_alone("contexts_are_limited_by_descriptors_alone");
+}
+
+#[test]
+fn an_eventfd_wakes_who_reads_the_ring() {
+    // The kernel's ring has the kernel's magic number.
+    holds_here_alone("an_eventfd_wakes_who_reads_the_ring");
+}
+
+#[test]
+fn full_beside_a_ring_that_nobody_reads() {
+    // The kernel counts free slots by processor: fewer than the ring has.
+    holds_here_alone("full_beside_a_ring_that_nobody_reads");
+}
+
+#[test]
+fn destroy_leaves_nothing() {
+    // The kernel's AIO needs no thread for eventfds.
+    holds_here_alone("destroy_leaves_nothing");
+}
+
+#[test]
+fn child_keeps_no_descriptor() {
+    holds_here_alone("child_keeps_no_descriptor");
+}
+
+#[test]
+fn requests_outlive_their_thread() {
+    holds("uring/requests_outlive_their_thread");
+}
+
+#[test]
+fn handlers_submit() {
+    holds("uring/handlers_submit");
+}
+
+#[test]
+fn ready_events_need_no_system_call() {
+    let ran = run_with("ring/ready_events_need_no_system_call", &[URING]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn watching_finds_what_comes_soon() {
+    let spin = ("LIBAIO_SPIN_US", "1000000");
+    let ran = run_with("ring/watching_finds_what_comes_soon", &[URING, spin]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    // The twin: without it the call sleeps in the kernel.
+    assert_eq!(run_with("ring/watching_finds_what_comes_soon", &[URING]).status, 1);
+}
+
+#[test]
+fn one_call_submits_a_batch() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let binary = compile(folder.path(), "c-tests/uring/one_call_submits_a_batch.c", &[]);
+    let log = folder.path().join("strace");
+    let mut strace = limited("strace");
+    strace.args(["-f", "-e", "trace=io_uring_enter,io_submit", "-o"]).arg(&log).arg(binary);
+    must(strace.env("LD_LIBRARY_PATH", build()).env(URING.0, URING.1));
+    let log = std::fs::read_to_string(log).expect("strace's log");
+    // 100 batches, whose completions are there when the call returns.
+    assert_eq!(log.matches("io_uring_enter(").count(), 100);
+    assert_eq!(log.matches(", 64, 0, 0, NULL").count(), 100, "{log}");
+    assert_eq!(log.matches("io_submit(").count(), 0);
+}
+
+/// The engine gives way to the kernel's AIO, and says so in one line.
+fn gives_way(ran: &Ran, reason: &str) {
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("libaio-rs: LIBAIO_ENGINE=io_uring is ignored: "));
+    assert!(ran.stderr.contains(reason), "{}", ran.stderr);
+}
+
+#[test]
+fn without_io_uring_the_kernel_engine_serves() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let without = compile(folder.path(), "conformance/without_io_uring.c", &[]);
+    let binary = compile(folder.path(), "c-tests/behaviour/pread_reads_the_bytes.c", &[]);
+    let mut program = limited(without);
+    program.arg(binary).current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
+    gives_way(&run(program.env(URING.0, URING.1)), "no io_uring");
+}
+
+#[test]
+fn who_takes_events_by_system_call_is_served_by_the_kernel_engine() {
+    let program = "uring/reads_by_system_call";
+    gives_way(&run_with(program, &[URING]), "by system call");
+    let ran = run_with(program, &[]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn under_valgrind_the_kernel_engine_serves() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let binary = compile(folder.path(), "c-tests/behaviour/pread_reads_the_bytes.c", &["-g"]);
+    let mut valgrind = limited("valgrind");
+    valgrind.args(["-q", "--error-exitcode=99"]).arg(binary).current_dir(folder.path());
+    valgrind.env("LD_LIBRARY_PATH", build());
+    gives_way(&run(valgrind.env(URING.0, URING.1)), "Valgrind");
+}
