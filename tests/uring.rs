@@ -98,6 +98,11 @@ fn who_sleeps_wakes_when_the_first_eventfd_comes() {
 }
 
 #[test]
+fn destroy_beside_those_who_submit() {
+    holds("uring/destroy_beside_those_who_submit");
+}
+
+#[test]
 fn handlers_submit() {
     holds("uring/handlers_submit");
 }
