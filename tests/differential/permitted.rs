@@ -145,7 +145,7 @@ fn keep_apart(requests: &mut [Request]) {
         if (0..1 << 20).contains(&request.offset) {
             request.offset = request.offset % 512 + i as i64 * 8192;
         }
-        if long(request) && request.nbytes < 1 << 62 {
+        if long(request) && request.nbytes <= i64::MAX as u64 {
             request.nbytes = 4096;
         }
         if request.rw_flags & RWF_NOAPPEND == 0 {
