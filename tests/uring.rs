@@ -93,6 +93,16 @@ fn requests_outlive_their_thread() {
 }
 
 #[test]
+fn who_sleeps_wakes_when_the_first_eventfd_comes() {
+    holds("uring/who_sleeps_wakes_when_the_first_eventfd_comes");
+}
+
+#[test]
+fn destroy_beside_those_who_submit() {
+    holds("uring/destroy_beside_those_who_submit");
+}
+
+#[test]
 fn handlers_submit() {
     holds("uring/handlers_submit");
 }

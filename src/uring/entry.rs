@@ -206,15 +206,18 @@ unsafe fn bytes_of(vectors: u64, count: u64) -> Result<u64, c_int> {
     if count > 0 && crate::system::refuses(first) {
         return Err(EFAULT);
     }
+    // SAFETY: upheld by the caller.
+    let vectors = || (0..count as usize).map(|i| unsafe { first.add(i).read_unaligned() });
+    // All lengths come first (`copy_iovec_from_user`).
+    if vectors().any(|vector| (vector.iov_len as isize) < 0) {
+        return Err(EINVAL);
+    }
     let mut bytes = 0u64;
-    for i in 0..count as usize {
-        // SAFETY: upheld by the caller.
-        let iovec { iov_base, iov_len } = unsafe { first.add(i).read_unaligned() };
-        if (iov_len as isize) < 0 {
-            return Err(EINVAL);
-        }
+    for iovec { iov_base, iov_len } in vectors() {
         let length = (iov_len as u64).min(MOST_BYTES - bytes);
-        if is_kernels(iov_base.addr() as u64, length) {
+        // One alone is cut before it is looked at (`import_ubuf`).
+        let looked_at = if count == 1 { length } else { iov_len as u64 };
+        if is_kernels(iov_base.addr() as u64, looked_at) {
             return Err(EFAULT);
         }
         bytes += length;

@@ -58,6 +58,8 @@ pub(super) struct Queues {
     sq_flags: *const AtomicU32,
     cq_head: *const AtomicU32,
     cq_tail: *const AtomicU32,
+    /// Whether a thread may have handed another's entries to the kernel, which takes them for its own.
+    mixed: AtomicU32,
 }
 
 /// When completions are carried out, which is done by the thread that has submitted. Where it is the only
@@ -130,6 +132,7 @@ impl Queues {
             sq_flags: at(p.sq_off.flags).cast(),
             cq_head: at(p.cq_off.head).cast(),
             cq_tail: at(p.cq_off.tail).cast(),
+            mixed: AtomicU32::new(0),
         })
     }
 
@@ -211,7 +214,7 @@ impl Queues {
             }
             let room = self.sq_entries - tail.wrapping_sub(self.sq_head().load(Ordering::Acquire));
             if room == 0 {
-                self.submit(tail)?;
+                self.submit(tail, 0)?;
                 continue;
             }
             let (now, later) = entries.split_at(entries.len().min(room as usize));
@@ -253,21 +256,32 @@ impl Queues {
         }
     }
 
-    /// Has the kernel take all entries that are in the queue.
-    pub(super) fn submit_all(&self) {
-        let _ = self.submit(self.sq_tail().load(Ordering::Acquire));
+    /// Whether the kernel may take requests for another thread's than the one that has put them in.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.mixed.load(Ordering::Relaxed) != 0
     }
 
-    /// Has the kernel take all entries up to `tail`. Where it lacks memory for them, asks again: they
-    /// cannot be taken back, for another thread's call may be taking them right now.
-    pub(super) fn submit(&self, tail: u32) -> Result<(), c_int> {
+    /// Has the kernel take all entries that are in the queue.
+    pub(super) fn submit_all(&self) {
+        let _ = self.submit(self.sq_tail().load(Ordering::Acquire), 0);
+    }
+
+    /// Has the kernel take all entries up to `tail`, of which the last `own` are the caller's. Where it
+    /// lacks memory for them, asks again: they cannot be taken back, for another thread's call may be
+    /// taking them right now.
+    pub(super) fn submit(&self, tail: u32, own: u32) -> Result<(), c_int> {
         loop {
             let head = self.sq_head().load(Ordering::Acquire);
-            if (tail.wrapping_sub(head) as i32) <= 0 {
+            let pending = tail.wrapping_sub(head);
+            if pending as i32 <= 0 {
                 return Ok(());
             }
-            let pending = self.sq_tail().load(Ordering::Relaxed).wrapping_sub(head);
-            match -sys::enter(self.fd, pending, 0, 0, None) {
+            let taken = -sys::enter(self.fd, pending, 0, 0, None);
+            let beyond = self.sq_head().load(Ordering::Acquire).wrapping_sub(tail) as i32 > 0;
+            if pending > own || beyond {
+                self.mixed.store(1, Ordering::Relaxed);
+            }
+            match taken {
                 taken if taken < 0 => (),
                 // Completions that found no room want to be fetched first.
                 libc::EBUSY => {

@@ -134,7 +134,7 @@ pub(super) fn wake(context: &Context, place: &Place, me: usize) -> bool {
     entry.opcode = io_uring_op::IORING_OP_NOP as u8;
     entry.user_data = INTERNAL;
     let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
-    put.and_then(|tail| context.queues.submit(tail)).is_ok()
+    put.and_then(|tail| context.queues.submit(tail, 1)).is_ok()
 }
 
 /// Waits until every entry has its completion. Nobody takes any but the pump.
@@ -150,7 +150,7 @@ fn wait_for_all(context: &Context) {
         }
         // Again and again: what was just about to be tried once more cannot be found.
         give_up_what_may_not_end(context);
-        let there = if pumped { 0 } else { queues.ready() };
+        let there = if pumped { context.pump.kept() } else { queues.ready() };
         let gone = !queues.wait_a_while(there + 1);
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {

@@ -43,6 +43,8 @@ const IN_USE: u32 = 1;
 const CANCELLED: u32 = 2;
 /// Its completion is there.
 const DONE: u32 = 4;
+/// A thread that ends waits for it.
+const AWAITED: u32 = 8;
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
 
@@ -113,6 +115,15 @@ impl Slot {
         } else {
             self.state.fetch_and(!CANCELLED, Ordering::AcqRel);
         }
+    }
+
+    /// Notes that a thread that ends waits for it.
+    pub(super) fn mark_awaited(&self) {
+        self.state.fetch_or(AWAITED, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        self.state.load(Ordering::Acquire) & AWAITED != 0
     }
 
     pub(super) fn mark_done(&self) {

@@ -133,7 +133,7 @@ unsafe fn submit_as_user(
     }
     // One call for all of them. The kernel has read all that they name when it is over.
     if let Some(tail) = tail {
-        context.queues.submit(tail)?;
+        context.queues.submit(tail, batch.length as u32)?;
     }
     match stopped {
         Some(error) if done == 0 => Err(error),
@@ -249,7 +249,7 @@ pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe)
         true => Err(EINVAL),
         false => context.queues.push(core::slice::from_ref(&entry)),
     });
-    if put.and_then(|tail| context.queues.submit(tail)).is_ok() {
+    if put.and_then(|tail| context.queues.submit(tail, 1)).is_ok() {
         context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         thread_end::notice();
     } else {
@@ -281,7 +281,8 @@ pub(crate) unsafe fn cancel(
     // SAFETY: a user counts.
     let context = unsafe { place.context() };
     let mut found = context.slots.in_flight(|slot| slot.is_of(iocb.addr()));
-    let cancelled = found.next().is_some_and(|(user_data, slot)| {
+    // One whose event nobody has taken yet may have the same iocb.
+    let cancelled = found.any(|(user_data, slot)| {
         // First the mark, by which who takes the completion knows that it is meant.
         slot.mark_cancelled(true);
         let answer = sys::cancel(context.queues.fd, user_data);

@@ -66,12 +66,27 @@ unsafe extern "C" fn ends(_: *mut c_void) {
     let me = this_thread();
     for place in table.in_use() {
         let address = Table::address_of(place);
+        if place.life.enter() && place.is_of(address) {
+            mark_own(place, me);
+        }
+        super::setup::leave(place);
         while place.life.enter() && place.is_of(address) && is_busy(place, me) {
             super::setup::leave(place);
             Rest::sleep();
         }
         super::setup::leave(place);
     }
+}
+
+/// Marks the reads and writes that the kernel takes for this thread's, or may. The caller counts as a
+/// user.
+fn mark_own(place: &Place, me: usize) {
+    // SAFETY: as the caller says.
+    let context = unsafe { place.context() };
+    // A call that found others' entries in the queue has handed them over too.
+    let mixed = context.queues.is_mixed();
+    let own = |slot: &Slot| !slot.is_poll() && (mixed || slot.is_owned_by(me));
+    context.slots.in_flight(own).for_each(|(_, slot)| slot.mark_awaited());
 }
 
 /// Whether the context has reads or writes of this thread's under way. The caller counts as a user.
@@ -94,8 +109,7 @@ fn is_busy(place: &Place, me: usize) -> bool {
     }
     // This thread's own part of completing them.
     sys::enter(context.queues.fd, 0, 0, IORING_ENTER_GETEVENTS, None);
-    let mine = |slot: &Slot| slot.is_owned_by(me) && !slot.is_poll();
-    context.slots.in_flight(mine).any(|(_, slot)| is_sure_to_end(slot))
+    context.slots.in_flight(Slot::is_awaited).any(|(_, slot)| is_sure_to_end(slot))
 }
 
 /// Whether a request is of a file or device, which takes its time but not for ever.

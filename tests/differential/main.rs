@@ -311,10 +311,11 @@ fn fuzz(seed: u64, time: Duration) -> bool {
     let [sequences, crashed, looked] = sums;
     println!(
         "seed {seed}: {sequences} sequences in {} s, each on the system calls, on Debian's library \
-         and on ours in {} modes; Debian's crashed in {crashed}, and answered without asking the \
+         and on ours in {} modes, or {} of io_uring; Debian's crashed in {crashed}, and answered without asking the \
          kernel in {looked}",
         time.as_secs(),
         MODES.len(),
+        IO_URING_MODES.len(),
     );
     good
 }

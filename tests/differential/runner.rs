@@ -418,8 +418,11 @@ impl<'a> Runner<'a> {
         let good = self.memory.buffer.wrapping_add(number * STRIDE % SIZE as usize);
         let mut buf = self.memory.at(request.buf, good, 100) as u64;
         // What AIO reads and writes is not polled.
-        let polls_counter = request.opcode == 5 && request.file == File::Counter;
-        let fd = self.file(if polls_counter { File::Polled(false) } else { request.file });
+        let fd = self.file(match (request.opcode, request.file) {
+            (5, File::Counter) => File::Polled(false),
+            (0 | 1 | 7 | 8, File::Polled(_)) => File::Counter,
+            (_, file) => file,
+        });
         let vectors = matches!(request.opcode, 7 | 8);
         let mut nbytes = request.nbytes;
         if request.opcode == 5 {
@@ -724,6 +727,10 @@ impl<'a> Runner<'a> {
             // SAFETY: for the case that a call hangs.
             unsafe { libc::alarm(10) };
             self.in_fork = true;
+            // One of its own: the parent's would count what this process leaves in flight.
+            // SAFETY: no pointer.
+            self.settle = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK) };
+            (self.settled, self.expected) = (0, 0);
             // Its parent tells of those.
             self.taken.clear();
             self.pending.clear();
