@@ -138,16 +138,19 @@ pub(super) fn duplicate(fd: c_int) -> c_int {
 
 /// Whether a descriptor is an eventfd, as `/proc` tells; where there is none, whether it can be one.
 pub(super) fn is_eventfd(fd: c_int) -> bool {
-    let mut path = *b"/proc/self/fd/0000000000\0";
-    let (mut at, mut rest) = (path.len() - 1, fd);
-    for _ in 0..10 {
-        at -= 1;
-        path[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
+    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
+    let mut places = path.iter_mut().skip(14);
+    // From the first digit that is not 0, or the last.
+    let mut power = 1_000_000_000;
+    while power > 1 && fd / power == 0 {
+        power /= 10;
     }
-    // Leading zeros are no descriptor's name there.
-    let digits = path[14..24].iter().take_while(|&&d| d == b'0').count().min(9);
-    path.copy_within(14 + digits.., 14);
+    while power > 0 {
+        if let Some(place) = places.next() {
+            *place = b'0' + (fd / power % 10) as u8;
+        }
+        power /= 10;
+    }
     let mut target = [0u8; 32];
     // SAFETY: a C string, and room for as many bytes.
     let n = answer(|| unsafe {
