@@ -1,6 +1,6 @@
 """Real programs from Debian's packages and PyPI, unchanged, on the library by LD_LIBRARY_PATH.
 
-Each is watched while it runs (`on_ours`): one of its processes has our libaio mapped, and none has
+Each is watched while it runs (`on_ours`): its processes have our libaio mapped, and none has
 another. MariaDB is in `test_mariadb.py`.
 """
 
@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -41,11 +42,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def on_ours(*command: str | Path, check: bool = True, timeout: float = 120, **options):
-    """Runs a program, and sees that it is our library that it runs on."""
+def loaded(log: Path) -> set[Path]:
+    """Which libaio the loader took, by what it writes to a file for each process (LD_DEBUG)."""
+    searches = r"find library=libaio\.so\.1 .*\n(?:.*\t search .*\n|.*\t  trying file=(.*)\n)+"
+    # Of the files that it tries, the last is the one.
+    texts = [file.read_text() for file in log.iterdir()]
+    return {Path(found[1]) for text in texts for found in re.finditer(searches, text)}
+
+
+def on_ours(*command: str | Path, env: dict, check: bool = True, timeout: float = 120, **options):
+    """Runs a program, and sees that it is our library that it runs on: in its memory map, and, for
+    a program that is over before anybody has looked there, by what the loader tells."""
     words = [str(word) for word in command]
     output = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    child = subprocess.Popen(words, **output, **options)
     seen, ended = set(), threading.Event()
 
     def watch():
@@ -54,18 +63,24 @@ def on_ours(*command: str | Path, check: bool = True, timeout: float = 120, **op
                 seen.update(libaio_maps(pid))
 
     watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        out, error = child.communicate(timeout=timeout)
-    finally:
-        child.kill()
-        child.wait()
-        ended.set()
-        watcher.join()
+    with tempfile.TemporaryDirectory(dir=WORK) as log:
+        env = dict(env, LD_DEBUG="libs", LD_DEBUG_OUTPUT=f"{log}/loader")
+        child = subprocess.Popen(words, env=env, **output, **options)
+        watcher.start()
+        try:
+            out, error = child.communicate(timeout=timeout)
+        finally:
+            child.kill()
+            child.wait()
+            ended.set()
+            watcher.join()
+        took = loaded(Path(log))
     ran = subprocess.CompletedProcess(words, child.returncode, out, error)
     if check:
         assert ran.returncode == 0, f"{' '.join(words)}\n{out}{error}"
-    assert {file.parent for file in seen} == {BUILD}, f"{' '.join(words)} ran on {seen}"
+    assert took and {file.parent for file in took | seen} == {
+        BUILD
+    }, f"{' '.join(words)} ran on {took | seen}"
     return ran
 
 
