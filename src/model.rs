@@ -77,7 +77,8 @@ struct Model {
     broken: bool,
 }
 
-struct Yield;
+/// A thread of the model waits by letting others run.
+pub(crate) struct Yield;
 
 impl Pause for Yield {
     fn holds_a_gate(_: usize) -> bool {
@@ -203,7 +204,8 @@ fn exactly_once(parts: &[Vec<u64>], n: u64) {
     assert_eq!(all, (0..n).collect::<Vec<_>>(), "not each event once: {parts:?}");
 }
 
-fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+/// Runs a model in every interleaving up to a bound on preemptions.
+pub(crate) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(model);

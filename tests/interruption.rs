@@ -6,15 +6,12 @@
 
 mod common;
 
-use common::{AioLock, build, c_compiler, limited, must, root, run};
+use common::{AioLock, build, compile, limited, run, scratch};
 
 fn holds(name: &str) {
     let _lock = AioLock::shared();
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let binary = folder.path().join(name);
-    let mut cc = c_compiler();
-    cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
-    must(cc.arg(format!("c-tests/interruption/{name}.c")).arg("-L").arg(build()).arg("-laio"));
+    let folder = scratch();
+    let binary = compile(folder.path(), &format!("c-tests/interruption/{name}.c"), &[]);
     for engine in ["kernel", "io_uring"] {
         let mut program = limited(&binary);
         program.env("LD_LIBRARY_PATH", build()).env("LIBAIO_ENGINE", engine);

@@ -3,29 +3,16 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::{AioLock, Ran, build, c_compiler, limited, must, root, run};
-
-fn scratch() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
-}
-
-/// `c-tests/<source>` linked with our shared library, or statically with `-static` in `extra`.
-fn compile(folder: &Path, source: &str, extra: &[&str]) -> PathBuf {
-    let binary = folder.join(Path::new(source).file_stem().expect("a name"));
-    let mut cc = c_compiler();
-    cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
-    must(cc.arg(format!("c-tests/{source}")).arg("-L").arg(build()).arg("-laio").args(extra));
-    binary
-}
+use common::{AioLock, Ran, build, compile, limited, must, run, scratch};
 
 /// Runs a program of `c-tests/ring/` with some variables set.
 fn run_ring(name: &str, variables: &[(&str, &str)]) -> Ran {
     let _lock = AioLock::shared();
     let folder = scratch();
-    let binary = compile(folder.path(), &format!("ring/{name}.c"), &[]);
+    let binary = compile(folder.path(), &format!("c-tests/ring/{name}.c"), &[]);
     let mut program = limited(binary);
     program.env("LD_LIBRARY_PATH", build()).envs(variables.iter().copied());
     run(&mut program)
@@ -65,7 +52,7 @@ fn a_loop_over_ready_events_makes_no_io_getevents_call_under_strace() {
     // are ready when they are submitted: a read may have to wait for its file, cached or not.
     let _lock = AioLock::shared();
     let folder = scratch();
-    let binary = compile(folder.path(), "ring/ready_events_in_a_loop.c", &[]);
+    let binary = compile(folder.path(), "c-tests/ring/ready_events_in_a_loop.c", &[]);
     let calls = |reap: &str| {
         let log = folder.path().join(reap);
         let mut strace = limited("strace");
@@ -139,7 +126,7 @@ fn a_set_user_id_program_ignores_the_variables() {
     let folder = tempfile::tempdir().expect("a folder");
     let open = Command::new("chmod").arg("755").arg(folder.path()).status().expect("chmod");
     assert!(open.success());
-    let binary = compile(folder.path(), &format!("ring/{NO_CALL}.c"), &["-static"]);
+    let binary = compile(folder.path(), &format!("c-tests/ring/{NO_CALL}.c"), &["-static"]);
     let variables = [("LIBAIO_REAP", "syscall"), ("LIBAIO_SPIN_US", "nonsense")];
     let as_other = |binary: &Path| {
         let mut program = limited("setpriv");
@@ -166,18 +153,19 @@ fn memcheck_has_nothing_to_say_of_a_clean_program() {
         valgrind.args(["--error-exitcode=99", "--leak-check=full", "-q"]).arg(binary);
         run(valgrind.current_dir(folder.path()).env("LD_LIBRARY_PATH", build()))
     };
-    for source in
-        ["behaviour/pread_reads_the_bytes.c", "behaviour/preadv_fills_the_buffers_in_order.c"]
-    {
+    for source in [
+        "c-tests/behaviour/pread_reads_the_bytes.c",
+        "c-tests/behaviour/preadv_fills_the_buffers_in_order.c",
+    ] {
         let ran = memcheck(source);
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{source}");
     }
     // Memcheck knows the buffers from the system call: every call must be one.
-    let binary = compile(folder.path(), "ring/memcheck_sees_the_buffer.c", &["-g", "-O0"]);
+    let binary = compile(folder.path(), "c-tests/ring/memcheck_sees_the_buffer.c", &["-g", "-O0"]);
     let mut valgrind = limited("valgrind");
     valgrind.args(["--error-exitcode=99", "-q"]).arg(binary);
     let ran = run(valgrind.env("LD_LIBRARY_PATH", build()));
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     // The twin: it does see what nobody filled.
-    assert_eq!(memcheck("ring/reads_what_nobody_filled.c").status, 99);
+    assert_eq!(memcheck("c-tests/ring/reads_what_nobody_filled.c").status, 99);
 }

@@ -4,25 +4,9 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-
-use common::{AioLock, Ran, build, c_compiler, limited, must, root, run};
+use common::{AioLock, Ran, build, compile, limited, must, run, scratch};
 
 const URING: (&str, &str) = ("LIBAIO_ENGINE", "io_uring");
-
-fn scratch() -> tempfile::TempDir {
-    // On a file system with a page cache to drop.
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
-}
-
-/// A program of the project, linked with our shared library.
-fn compile(folder: &Path, source: &str, extra: &[&str]) -> PathBuf {
-    let binary = folder.join(Path::new(source).file_stem().expect("a name"));
-    let mut cc = c_compiler();
-    cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
-    must(cc.arg(source).args(extra).arg("-L").arg(build()).arg("-laio"));
-    binary
-}
 
 fn run_with(name: &str, variables: &[(&str, &str)]) -> Ran {
     let _lock = AioLock::shared();

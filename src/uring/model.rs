@@ -13,26 +13,9 @@ use loom::thread;
 use super::free::Free;
 use super::life::Life;
 use super::lock::{Lock, Taken};
-use crate::gate::{Entry, Gate, Pause, Turn};
+use crate::gate::{Entry, Gate, Turn};
+use crate::model::{Yield, check};
 use crate::sync::{AtomicU32, Ordering};
-
-struct Yield;
-
-impl Pause for Yield {
-    fn holds_a_gate(_: usize) -> bool {
-        false
-    }
-
-    fn sleep() {
-        thread::yield_now();
-    }
-}
-
-fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
 
 /// A context: written where it is taken apart, read by who uses it. Loom checks that nobody uses it at
 /// that time.

@@ -86,6 +86,20 @@ pub fn original() -> &'static Path {
     })
 }
 
+/// A new folder on the project's own disk.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
+/// A C program of the project, linked with our shared library, or statically with `-static` in `extra`.
+pub fn compile(folder: &Path, source: &str, extra: &[&str]) -> PathBuf {
+    let binary = folder.join(Path::new(source).file_stem().expect("a name"));
+    let mut cc = c_compiler();
+    cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
+    must(cc.arg(source).arg("-L").arg(build()).arg("-laio").args(extra));
+    binary
+}
+
 /// What a command printed, as text.
 #[derive(Debug)]
 pub struct Ran {
