@@ -317,31 +317,33 @@ def aio_in_use() -> int:
 @pytest.mark.alone
 @pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGABRT], ids=lambda s: s.name)
 def test_killed_with_io_in_flight(programs, folder, engine, deadly):
-    """The process ends at once, and the kernel has all of its contexts back.
+    """The process ends at once, and the kernel has all of its contexts back; the file system can be
+    unmounted, so nothing is in flight on it.
 
     SIGABRT dumps core, for which the kernel reads the ring's memory.
     """
     before, choice = aio_in_use(), random.Random(1)
-    for round in range(6):
-        command = [programs / "load", "-d", "-f", "-q", "64", "-n", "1024", folder / "file"]
-        child = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(engine),
-            cwd=folder,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
-        )
-        try:
-            while "ready" not in child.stdout.readline():
-                assert child.poll() is None
-            time.sleep(choice.uniform(0, 0.02))
-            child.send_signal(deadly)
-            assert child.wait(timeout=20) == -deadly
-        finally:
-            child.kill()
-            child.wait()
-            child.stdout.close()
+    with small_file_system(folder, kind="ext4", size="16m") as at:
+        for round in range(6):
+            command = [programs / "load", "-d", "-f", "-q", "64", "-n", "1024", at / "file"]
+            child = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment(engine),
+                cwd=folder,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
+            )
+            try:
+                while "ready" not in child.stdout.readline():
+                    assert child.poll() is None
+                time.sleep(choice.uniform(0, 0.02))
+                child.send_signal(deadly)
+                assert child.wait(timeout=20) == -deadly
+            finally:
+                child.kill()
+                child.wait()
+                child.stdout.close()
     deadline = time.monotonic() + 20
     while aio_in_use() != before and time.monotonic() < deadline:
         time.sleep(0.05)
