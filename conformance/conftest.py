@@ -61,6 +61,19 @@ def libaio_maps(pid: int) -> set[Path]:
     return {Path(file) for file in files}
 
 
+def has_io_uring(pid: int) -> bool:
+    """Whether a process has an io_uring; not where it has ended."""
+    try:
+        files = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for file in files:
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{file}") == "anon_inode:[io_uring]":
+                return True
+    return False
+
+
 def maps_ours(pid: int) -> bool:
     """Whether the process has our library mapped, and no other libaio."""
     return {file.parent for file in libaio_maps(pid)} == {BUILD}

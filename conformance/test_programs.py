@@ -1,7 +1,8 @@
 """Real programs from Debian's packages and PyPI, unchanged, on the library by LD_LIBRARY_PATH.
 
 Each is watched while it runs (`on_ours`): one of its processes has our libaio mapped, and none has
-another. MariaDB is in `test_mariadb.py`.
+another; and one has an io_uring, where that is the engine, but none where it is not. MariaDB is in
+`test_mariadb.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from conftest import (
     BUILD,
     WORK,
     environment,
+    has_io_uring,
     imports_of,
     libaio_maps,
     loop_device,
@@ -42,16 +44,17 @@ def descendants(pid: int) -> list[int]:
 
 
 def on_ours(*command: str | Path, check: bool = True, timeout: float = 120, **options):
-    """Runs a program, and sees that it is our library that it runs on."""
+    """Runs a program, and sees that it is our library that it runs on, and the engine asked for."""
     words = [str(word) for word in command]
     output = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     child = subprocess.Popen(words, **output, **options)
-    seen, ended = set(), threading.Event()
+    seen, rings, ended = set(), set(), threading.Event()
 
     def watch():
         while not ended.wait(0.001):
             for pid in descendants(child.pid):
                 seen.update(libaio_maps(pid))
+                rings.update({pid} if has_io_uring(pid) else ())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -66,6 +69,8 @@ def on_ours(*command: str | Path, check: bool = True, timeout: float = 120, **op
     if check:
         assert ran.returncode == 0, f"{' '.join(words)}\n{out}{error}"
     assert {file.parent for file in seen} == {BUILD}, f"{' '.join(words)} ran on {seen}"
+    asked = options["env"].get("LIBAIO_ENGINE") == "io_uring"
+    assert bool(rings) == asked, f"{' '.join(words)} had {len(rings)} io_urings"
     return ran
 
 
