@@ -2,10 +2,10 @@
 lost, doubled, leaked or hung.
 
 The faults are injected into the system calls of each engine (`faults.c`; by strace where Debian's
-library, which makes them inline, has to meet the same), or real: a device that fails, full file systems, limits,
-signals, a process that is killed with its I/O in flight. `load.c` is the program that meets them:
-it counts each answer, and checks each event and each byte. Where both libraries can be asked, what
-it tells must be the same.
+library, which makes them inline, has to meet the same), or real: a device that fails, full file
+systems, limits, signals, a process that is killed with its I/O in flight. `load.c` is the program
+that meets them: it counts each answer, and checks each event and each byte. Where both libraries
+can be asked, what it tells must be the same.
 """
 
 from __future__ import annotations

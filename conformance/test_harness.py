@@ -4,10 +4,10 @@ Three ways: built against Debian's library and run on ours; compiled with our he
 shared library; and against our static one. A case that fails is run on Debian's library too, on
 the same machine, and has to fail there with the same words, for a reason that is written here.
 
-Under io_uring some cases (`IMPATIENT`) meet a difference that is meant to be: they call io_getevents
-with min_nr 0, which waits for nothing, and rely on the I/O being complete when io_submit returns. So
-they are run twice: as they are, when they pass or fail for this; and with an io_getevents that waits
-for one event (`patient.c`), when they pass.
+Under io_uring some cases (`IMPATIENT`) meet a difference that is meant to be: they call
+io_getevents with min_nr 0, which waits for nothing, and rely on the I/O being complete when
+io_submit returns. So they are run twice: as they are, when they pass or fail for this; and with an
+io_getevents that waits for one event (`patient.c`), when they pass.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def harness() -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def patient_harness(harness, tmp_path_factory):
-    """Where a case is for a way, and in which environment it runs, with the io_getevents that waits."""
+    """Where a case is for a way, and its environment, with the io_getevents that waits."""
     folder = tmp_path_factory.mktemp("patient")
     preload = compiled("patient.c", folder / "patient.so", "-shared", "-fPIC")
     wrapped = compiled("patient.c", folder / "patient.o", "-c", "-DWRAPPED")
@@ -229,8 +229,8 @@ def test_patience_hides_no_wrong_result(patient_harness, folder):
     source, wrong = folder / "wrong.c", folder / "wrong.so"
     source.write_text(
         "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <libaio.h>\n"
-        "int io_getevents(io_context_t c, long m, long n, struct io_event *e, struct timespec *t)\n{"
-        "\nint (*real)(io_context_t, long, long, struct io_event *, struct timespec *) ="
+        "int io_getevents(io_context_t c, long m, long n, struct io_event *e, struct timespec *t)\n"
+        "{\nint (*real)(io_context_t, long, long, struct io_event *, struct timespec *) ="
         ' dlvsym(RTLD_NEXT, "io_getevents", "LIBAIO_0.4");\n'
         "int r = real(c, m, n, e, t);\nif (r > 0)\ne->res++;\nreturn r;\n}\n"
     )

@@ -46,8 +46,8 @@ def descendants(pid: int) -> list[int]:
 def on_ours(
     *command: str | Path, check: bool = True, timeout: float = 120, contexts=True, **options
 ):
-    """Runs a program, and sees that it is our library that it runs on, and the engine asked for, where
-    it makes any contexts."""
+    """Runs a program, and sees that it is our library that it runs on, and the engine asked for,
+    where it makes any contexts."""
     words = [str(word) for word in command]
     output = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     child = subprocess.Popen(words, **output, **options)
@@ -184,8 +184,8 @@ FAULTS = {
         "uring_wait:ENOMEM:1+3",
     ],
 }
-# Not EINTR where io_uring waits: there it comes also when a part of the events was taken, as a signal
-# may come with the kernel's AIO. Then fio 3.33 asks for all of them again, and waits for ever.
+# Not EINTR where io_uring waits: there it comes also when a part of the events was taken, as a
+# signal may with the kernel's AIO. Then fio 3.33 asks for all of them again, and waits for ever.
 
 
 @pytest.mark.parametrize(
@@ -302,9 +302,9 @@ def test_sysbench(folder, engine, matrix):
 
 @pytest.mark.parametrize("engine", ["kernel"])
 def test_sysbench_validates(folder, engine, matrix):
-    """Without O_DIRECT and without io_uring, for it looks at a buffer, and fills it anew, as soon as
-    io_submit has returned, whether the I/O has completed or not: with O_DIRECT it fails on Debian's
-    library as well."""
+    """Without O_DIRECT and without io_uring, for it looks at a buffer, and fills it anew, as soon
+    as io_submit has returned, whether the I/O has completed or not: with O_DIRECT it fails on
+    Debian's library as well."""
     sysbench(folder, engine, "prepare", "--validate=on")
     told = sysbench(folder, engine, "run", "--validate=on", "--time=3")
     assert "FATAL" not in told

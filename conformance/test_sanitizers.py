@@ -12,8 +12,9 @@
 - *memcheck* over the C programs, with no suppression: it says nothing of any of them that it does
   not say with Debian's library. It looks at the calls alone, for the same reason; so not at
   `c-tests/beyond/`, which is about bad pointers.
-- *Under io_uring* the same, but for memcheck, under which the kernel engine serves, and for C tests that
-  are about the kernel's contexts. TSan does not see the kernel's side of the queues either.
+- *Under io_uring* the same, but for memcheck, under which the kernel engine serves, and for C tests
+  that are about the kernel's contexts; and TSan over the thread that serves eventfds. It does not
+  see the kernel's side of the queues either.
 - *The library's own checks*: built with debug assertions and overflow checks, under everything.
 
 The library's instrumentation is an unstable option of rustc; RUSTC_BOOTSTRAP lets the stable one
@@ -190,6 +191,16 @@ def test_threads(binaries, engine, crew):
     env = environment(engine, TSAN_OPTIONS="halt_on_error=1:die_after_fork=0")
     ran = run(stress_under_tsan(binaries), *CREWS[crew].split(), env=env)
     assert "ThreadSanitizer" not in ran.stderr
+
+
+def test_the_thread_that_serves_eventfds(binaries, folder):
+    """Beside a program that takes events from the ring into which it puts them."""
+    load = PROJECT / "conformance/load.c"
+    program = with_instrumented_library("thread", load, binaries / "load-thread")
+    env = environment("io_uring", TSAN_OPTIONS="halt_on_error=1")
+    for how in ("block", "poll", "timeout"):
+        ran = run(program, "-e", "-n", "4096", "-w", how, folder / "file", env=env)
+        assert "reads whole 4096" in ran.stdout and ran.stderr == ""
 
 
 def memcheck_reports(binaries: dict[Path, Path], folder: Path, env: dict[str, str]):
