@@ -74,6 +74,15 @@ def has_io_uring(pid: int) -> bool:
     return False
 
 
+def has_pump(pid: int) -> bool:
+    """Whether a process has the thread with which the io_uring engine serves eventfds."""
+    for name in Path(f"/proc/{pid}/task").glob("*/comm"):
+        with contextlib.suppress(OSError):
+            if name.read_text() == "libaio-pump\n":
+                return True
+    return False
+
+
 def maps_ours(pid: int) -> bool:
     """Whether the process has our library mapped, and no other libaio."""
     return {file.parent for file in libaio_maps(pid)} == {BUILD}
