@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ BUILD = PROJECT / "build"
 # Sources, results and everything else that a run makes and none commits.
 WORK = BUILD / "conformance"
 # Engines that each part runs under: the values of LIBAIO_ENGINE, and the columns of the matrix.
-ENGINES = ["kernel"]
+ENGINES = ["kernel", "io_uring"]
 
 
 def run(*command: str | Path, check: bool = True, timeout: float = 300, **options):
@@ -60,6 +61,28 @@ def libaio_maps(pid: int) -> set[Path]:
     return {Path(file) for file in files}
 
 
+def has_io_uring(pid: int) -> bool:
+    """Whether a process has an io_uring; not where it has ended."""
+    try:
+        files = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for file in files:
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{file}") == "anon_inode:[io_uring]":
+                return True
+    return False
+
+
+def has_pump(pid: int) -> bool:
+    """Whether a process has the thread with which the io_uring engine serves eventfds."""
+    for name in Path(f"/proc/{pid}/task").glob("*/comm"):
+        with contextlib.suppress(OSError):
+            if name.read_text() == "libaio-pump\n":
+                return True
+    return False
+
+
 def maps_ours(pid: int) -> bool:
     """Whether the process has our library mapped, and no other libaio."""
     return {file.parent for file in libaio_maps(pid)} == {BUILD}
@@ -94,6 +117,17 @@ def folder():
         yield Path(name)
 
 
+def given_back(*command: str | Path):
+    """Runs a command that gives back a device or a mount, as soon as nobody uses it any more.
+
+    What a process had in flight in an io_uring may end a moment after the process.
+    """
+    deadline = time.monotonic() + 20
+    while "busy" in (ran := run(*command, check=False)).stderr and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ran.returncode == 0, ran.stderr
+
+
 @contextlib.contextmanager
 def loop_device(file: Path):
     """A loop device over a file; given back by its own name."""
@@ -101,7 +135,7 @@ def loop_device(file: Path):
     try:
         yield Path(device)
     finally:
-        run("losetup", "--detach", device)
+        given_back("losetup", "--detach", device)
 
 
 @contextlib.contextmanager
@@ -112,7 +146,7 @@ def mounted(device: Path | str, at: Path, *options: str):
     try:
         yield at
     finally:
-        run("umount", at)
+        given_back("umount", at)
 
 
 def compiled(source: str, to: Path, *options: str | Path) -> Path:

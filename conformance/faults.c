@@ -3,9 +3,10 @@
      LD_PRELOAD=faults.so FAULTS=io_submit:EAGAIN:3+7,io_submit:short:2+2 FAULTS_LOG=FILE PROGRAM
 
    Each rule is a system call, a fault and a time. The call: io_setup, io_submit, io_getevents,
-   io_pgetevents, io_cancel or io_destroy. The fault: the name of an error, which the caller gets
-   without the kernel's being asked; or `short`, for an io_submit of several requests that passes on
-   the first half of them. The time, as strace writes it: N is the Nth call; N+ that and all after
+   io_pgetevents, io_cancel, io_destroy or io_uring_setup; io_uring_enter is two, uring_submit where
+   it submits, and uring_wait where it waits. The fault: the name of an error, which the caller gets
+   without the kernel's being asked; or `short`, for an io_submit or uring_submit of several requests
+   that passes on the first half of them. The time, as strace writes it: N is the Nth call; N+ that and all after
    it; N+STEP that and each STEPth after it. Each rule counts for itself, in each process.
 
    FAULTS_SIGNAL_US=N sends the process a signal every N microseconds, whose handler does nothing and
@@ -21,6 +22,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -32,6 +34,8 @@
 #include <unistd.h>
 
 enum { MAX_RULES = 16, SHORT = -1 };
+/* Numbers of no system call. */
+enum { URING_SUBMIT = -1, URING_WAIT = -2 };
 
 struct rule {
 	const char *call;
@@ -54,6 +58,8 @@ static const struct {
 	{ "io_setup", SYS_io_setup },           { "io_submit", SYS_io_submit },
 	{ "io_getevents", SYS_io_getevents },   { "io_cancel", SYS_io_cancel },
 	{ "io_pgetevents", SYS_io_pgetevents }, { "io_destroy", SYS_io_destroy },
+	{ "uring_submit", URING_SUBMIT },       { "io_uring_setup", SYS_io_uring_setup },
+	{ "uring_wait", URING_WAIT },
 };
 
 static const struct {
@@ -61,7 +67,8 @@ static const struct {
 	int error;
 } errors[] = {
 	{ "EAGAIN", EAGAIN }, { "EINTR", EINTR },   { "EINVAL", EINVAL }, { "EIO", EIO },
-	{ "ENOMEM", ENOMEM }, { "ENOSYS", ENOSYS }, { "EPERM", EPERM },   { "short", SHORT },
+	{ "ENOMEM", ENOMEM }, { "ENOSYS", ENOSYS }, { "EPERM", EPERM },   { "EBUSY", EBUSY },
+	{ "EMFILE", EMFILE }, { "short", SHORT },
 };
 
 static void refuse(const char *rule)
@@ -97,7 +104,7 @@ static void parse(char *text)
 	if (*end == '+')
 		rule->step = end[1] ? strtoul(end + 1, &end, 10) : (end++, 1);
 	if (!rule->call || !rule->fault || !rule->first || *end ||
-	    (rule->error == SHORT && rule->number != SYS_io_submit))
+	    (rule->error == SHORT && rule->number != SYS_io_submit && rule->number != URING_SUBMIT))
 		refuse(text);
 	nr_rules++;
 }
@@ -174,6 +181,16 @@ static void note(const struct rule *rule)
 		_exit(2);
 }
 
+/* Which of the calls of the rules this one is. */
+static long call_of(long number, const long *a)
+{
+	if (number != SYS_io_uring_enter)
+		return number;
+	if (a[1])
+		return URING_SUBMIT;
+	return a[2] && (a[3] & IORING_ENTER_GETEVENTS) ? URING_WAIT : number;
+}
+
 __attribute__((visibility("default"))) long syscall(long number, ...)
 {
 	va_list list;
@@ -186,9 +203,10 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
 	if (!libc_syscall)
 		start();
 	int kept = errno;
+	long call = call_of(number, a);
 	for (int i = 0; i < nr_rules; i++) {
 		struct rule *rule = &rules[i];
-		if (rule->number != number || (rule->error == SHORT && a[1] < 2) || !is_due(rule))
+		if (rule->number != call || (rule->error == SHORT && a[1] < 2) || !is_due(rule))
 			continue;
 		note(rule);
 		if (rule->error != SHORT) {

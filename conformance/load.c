@@ -1,10 +1,11 @@
 /* A program that uses libaio with care, for runs in which things go wrong: it writes the blocks of a
    file, reads them back, and tells what it was answered.
 
-     load [-d] [-c] [-q DEPTH] [-n BLOCKS] [-w block|poll|timeout] [-s MICROSECONDS] [-f] FILE
+     load [-d] [-c] [-e] [-q DEPTH] [-n BLOCKS] [-w block|poll|timeout] [-s MICROSECONDS] [-f] FILE
 
    -d  O_DIRECT
    -c  only read: an earlier run has written the file
+   -e  each request adds to an eventfd, whose count must be right in the end
    -q  requests in flight, and the size of the context (8)
    -n  blocks of 4096 bytes (256)
    -w  how io_getevents is called: for one event and no limit; for what is there; with 2 ms
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -32,7 +34,7 @@ enum { BLOCK = 4096, MAX_DEPTH = 1024, MAX_ERRNO = 134 };
 enum state { UNUSED, PENDING, DONE };
 
 static io_context_t ctx;
-static int fd, depth = 8, forever;
+static int fd, depth = 8, forever, notified = -1;
 static long blocks = 256;
 static const char *wait_how = "block";
 static unsigned char *buffers;
@@ -166,6 +168,8 @@ static void pass(int writes)
 				io_prep_pread(cb, fd, buffer_of(slot), BLOCK, next * BLOCK);
 			}
 			cb->data = (void *)(intptr_t)next;
+			if (notified >= 0)
+				io_set_eventfd(cb, notified);
 			states[next++] = PENDING;
 			list[nr++] = cb;
 		}
@@ -177,6 +181,17 @@ static void pass(int writes)
 	for (long block = 0; block < blocks; block++)
 		if (states[block] != DONE)
 			found_wrong("no event", block);
+}
+
+/* Each event of both passes has added one, before or soon after it could be taken. */
+static void check_notified(long passes)
+{
+	uint64_t sum = 0, more;
+	while (sum < (uint64_t)(passes * blocks) &&
+	       read(notified, &more, sizeof(more)) == sizeof(more))
+		sum += more;
+	if (sum != (uint64_t)(passes * blocks))
+		found_wrong("the eventfd has counted otherwise", (long)sum);
 }
 
 static void tell(const char *what, const long *errors)
@@ -210,13 +225,16 @@ int main(int argc, char **argv)
 {
 	int flags = O_RDWR | O_CREAT, only_reads = 0, option;
 	long microseconds = 0;
-	while ((option = getopt(argc, argv, "dcq:n:w:s:f")) != -1) {
+	while ((option = getopt(argc, argv, "dceq:n:w:s:f")) != -1) {
 		switch (option) {
 		case 'd':
 			flags |= O_DIRECT;
 			break;
 		case 'c':
 			only_reads = 1;
+			break;
+		case 'e':
+			notified = eventfd(0, 0);
 			break;
 		case 'q':
 			depth = atoi(optarg);
@@ -269,6 +287,8 @@ int main(int argc, char **argv)
 			fflush(stdout);
 		}
 	} while (forever);
+	if (notified >= 0)
+		check_notified(only_reads ? 1 : 2);
 	answer = io_destroy(ctx);
 	printf("io_destroy %d\n", answer);
 	tell("io_submit", submit_errors);

@@ -1,11 +1,11 @@
 """What the library does when things go wrong: it answers what the kernel answered, and nothing is
 lost, doubled, leaked or hung.
 
-The faults are injected into the system calls (`faults.c`; by strace where Debian's library, which
-makes them inline, has to meet the same), or real: a device that fails, full file systems, limits,
-signals, a process that is killed with its I/O in flight. `load.c` is the program that meets them:
-it counts each answer, and checks each event and each byte. Where both libraries can be asked, what
-it tells must be the same.
+The faults are injected into the system calls of each engine (`faults.c`; by strace where Debian's
+library, which makes them inline, has to meet the same), or real: a device that fails, full file
+systems, limits, signals, a process that is killed with its I/O in flight. `load.c` is the program
+that meets them: it counts each answer, and checks each event and each byte. Where both libraries
+can be asked, what it tells must be the same.
 """
 
 from __future__ import annotations
@@ -80,6 +80,9 @@ def load(programs: Path, *arguments: str | Path, env: dict[str, str], status: in
     return ran.stdout.splitlines()
 
 
+# ---- into the kernel engine's calls ------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     "call, fault, when",
     [
@@ -90,10 +93,10 @@ def load(programs: Path, *arguments: str | Path, env: dict[str, str], status: in
     ],
 )
 @pytest.mark.parametrize("how", ["block", "poll", "timeout"])
-def test_an_injected_answer_comes_through(programs, folder, engine, call, fault, when, how):
+def test_an_injected_answer_comes_through(programs, folder, call, fault, when, how):
     """As often as it was injected, and nothing but that is different."""
     rule = f"{call}:{fault}:{when}"
-    injected = Injected(programs, folder, engine, FAULTS=rule, LIBAIO_REAP="syscall")
+    injected = Injected(programs, folder, "kernel", FAULTS=rule, LIBAIO_REAP="syscall")
     told = load(programs, "-d", "-w", how, folder / "file", env=injected.environment)
     times = injected.count(call, fault)
     assert times > 10
@@ -101,9 +104,9 @@ def test_an_injected_answer_comes_through(programs, folder, engine, call, fault,
     assert told == WHOLE + [f"{call} {said} {times}"]
 
 
-def test_all_of_them_at_once(programs, folder, engine):
+def test_all_of_them_at_once(programs, folder):
     rules = "io_submit:EAGAIN:3+5,io_submit:EINTR:2+4,io_submit:short:1+3,io_getevents:EINTR:2+3"
-    injected = Injected(programs, folder, engine, FAULTS=rules)
+    injected = Injected(programs, folder, "kernel", FAULTS=rules)
     told = load(programs, "-d", "-n", "4096", folder / "file", env=injected.environment)
     assert told[:3] == ["writes whole 4096", "reads whole 4096", "io_destroy 0"]
     assert injected.count("io_submit", "short") > 10
@@ -155,11 +158,89 @@ def under_strace(programs: Path, folder: Path, env: dict[str, str], inject: str)
         "io_getevents:retval=0:when=2+2",
     ],
 )
-def test_both_libraries_tell_the_same(programs, folder, engine, inject):
+def test_both_libraries_tell_the_same(programs, folder, inject):
     """Debian's looks at the ring for a zero timeout alone, so ours must here ask the kernel too."""
-    ours = under_strace(programs, folder, environment(engine, LIBAIO_REAP="syscall"), inject)
+    ours = under_strace(programs, folder, environment(LIBAIO_REAP="syscall"), inject)
     assert ours == under_strace(programs, folder, ORIGINAL, inject)
     assert ours[:3] != WHOLE or len(ours) > 3 or "retval=0" in inject
+
+
+# ---- into io_uring's calls ---------------------------------------------------------------------
+
+# What the kernel's AIO has no like of stays between the library and io_uring.
+SUBMITTING = ["EAGAIN", "EBUSY", "ENOMEM", "EINTR", "short"]
+WAITING = ["EAGAIN", "EBUSY", "ENOMEM"]
+
+
+@pytest.mark.parametrize("options", [[], ["-e"]], ids=["", "eventfd"])
+@pytest.mark.parametrize(
+    "call, fault",
+    [("uring_submit", f) for f in SUBMITTING] + [("uring_wait", f) for f in WAITING],
+)
+def test_the_program_is_told_nothing_of_io_uring(programs, folder, call, fault, options):
+    injected = Injected(programs, folder, "io_uring", FAULTS=f"{call}:{fault}:1+2")
+    told = load(programs, "-d", *options, folder / "file", env=injected.environment)
+    assert told == WHOLE
+    assert injected.count(call, fault) > 10
+
+
+def test_an_interruption_of_a_wait_on_io_uring_comes_through(programs, folder):
+    for how in ("block", "timeout"):
+        injected = Injected(programs, folder, "io_uring", FAULTS="uring_wait:EINTR:1+2")
+        told = load(programs, "-d", "-w", how, folder / "file", env=injected.environment)
+        times = injected.count("uring_wait", "EINTR")
+        assert times > 10
+        assert told == WHOLE + [f"io_getevents EINTR {times}"]
+        injected.log.unlink()
+
+
+@pytest.mark.parametrize("how", ["block", "poll", "timeout"])
+@pytest.mark.parametrize("options", [[], ["-e"]], ids=["", "eventfd"])
+def test_all_of_them_at_once_on_io_uring(programs, folder, how, options):
+    rules = [f"uring_submit:{f}:{n + 1}+6" for n, f in enumerate(SUBMITTING)]
+    rules += [f"uring_wait:{f}:{n + 1}+5" for n, f in enumerate([*WAITING, "EINTR"])]
+    injected = Injected(programs, folder, "io_uring", FAULTS=",".join(rules))
+    told = load(
+        programs, "-d", *options, "-n", "4096", "-w", how, folder / "file", env=injected.environment
+    )
+    assert told[:3] == ["writes whole 4096", "reads whole 4096", "io_destroy 0"]
+    assert all(line.startswith("io_getevents EINTR ") for line in told[3:]), told
+    assert injected.count("uring_submit", "short") > 10
+
+
+IGNORED = "libaio-rs: LIBAIO_ENGINE=io_uring is ignored: "
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        ("ENOSYS", "the kernel has no io_uring"),
+        ("EPERM", "kernel.io_uring_disabled"),
+        ("ENOMEM", "ulimit -l"),
+        ("EMFILE", "ulimit -n"),
+        ("EINVAL", "io_uring_setup failed"),
+    ],
+)
+def test_the_kernel_engine_takes_over(programs, folder, error, reason):
+    """Where the first io_uring cannot be had; and one line says so."""
+    injected = Injected(programs, folder, "io_uring", FAULTS=f"io_uring_setup:{error}:1")
+    ran = run(programs / "load", folder / "file", env=injected.environment)
+    assert ran.stdout.splitlines() == WHOLE
+    assert ran.stderr.startswith(IGNORED) and reason in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert injected.count("io_uring_setup", error) == 1
+
+
+@pytest.mark.parametrize("error, answer", [("EMFILE", "EAGAIN"), ("ENOMEM", "ENOMEM")])
+def test_io_setup_fails_on_io_uring(programs, folder, error, answer):
+    """Where a later one cannot be had: the first is that by which the library finds io_uring."""
+    injected = Injected(programs, folder, "io_uring", FAULTS=f"io_uring_setup:{error}:2")
+    told = load(programs, folder / "file", env=injected.environment, status=3)
+    assert told == ["context is as it was", f"io_setup {answer}"]
+    assert injected.count("io_uring_setup", error) == 1
+
+
+# ---- real ones ---------------------------------------------------------------------------------
 
 
 def test_a_device_that_fails(programs, folder, engine):
@@ -197,13 +278,21 @@ def test_no_memory(programs, engine):
     assert "then ENOMEM" in told[1] or "then EAGAIN" in told[1], told
 
 
-def test_no_descriptors(programs, folder):
-    """The library needs none: four are the program's three and its file."""
+def test_no_descriptors(programs, folder, engine):
+    """The library needs none, or one for an io_uring: four are the program's three and its file."""
     command = ["prlimit", "--nofile=4", programs / "load", folder / "file"]
-    assert run(*command, env=environment()).stdout.splitlines() == WHOLE
+    ran = run(*command, env=environment(engine))
+    assert ran.stdout.splitlines() == WHOLE
+    if engine == "io_uring":
+        # That there is none for the pipe with which it asks what the kernel can do is no matter.
+        assert ran.stderr == IGNORED + "no descriptor is left for an io_uring (ulimit -n)\n"
+        command[1] = "--nofile=5"
+        ran = run(*command, env=environment(engine))
+        assert ran.stdout.splitlines() == WHOLE
+    assert engine == "kernel" or ran.stderr == ""
     # The twin: the limit is one.
     command[1] = "--nofile=3"
-    assert run(*command, env=environment(), check=False).returncode != 0
+    assert run(*command, env=environment(engine), check=False).returncode != 0
 
 
 @pytest.mark.parametrize("variables", [{}, {"LIBAIO_SPIN_US": "200"}, {"LIBAIO_REAP": "syscall"}])
@@ -228,31 +317,33 @@ def aio_in_use() -> int:
 @pytest.mark.alone
 @pytest.mark.parametrize("deadly", [signal.SIGKILL, signal.SIGABRT], ids=lambda s: s.name)
 def test_killed_with_io_in_flight(programs, folder, engine, deadly):
-    """The process ends at once, and the kernel has all of its contexts back.
+    """The process ends at once, and the kernel has all of its contexts back; the file system can be
+    unmounted, so nothing is in flight on it.
 
     SIGABRT dumps core, for which the kernel reads the ring's memory.
     """
     before, choice = aio_in_use(), random.Random(1)
-    for round in range(6):
-        command = [programs / "load", "-d", "-f", "-q", "64", "-n", "1024", folder / "file"]
-        child = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(engine),
-            cwd=folder,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
-        )
-        try:
-            while "ready" not in child.stdout.readline():
-                assert child.poll() is None
-            time.sleep(choice.uniform(0, 0.02))
-            child.send_signal(deadly)
-            assert child.wait(timeout=20) == -deadly
-        finally:
-            child.kill()
-            child.wait()
-            child.stdout.close()
+    with small_file_system(folder, kind="ext4", size="16m") as at:
+        for round in range(6):
+            command = [programs / "load", "-d", "-f", "-q", "64", "-n", "1024", at / "file"]
+            child = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment(engine),
+                cwd=folder,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
+            )
+            try:
+                while "ready" not in child.stdout.readline():
+                    assert child.poll() is None
+                time.sleep(choice.uniform(0, 0.02))
+                child.send_signal(deadly)
+                assert child.wait(timeout=20) == -deadly
+            finally:
+                child.kill()
+                child.wait()
+                child.stdout.close()
     deadline = time.monotonic() + 20
     while aio_in_use() != before and time.monotonic() < deadline:
         time.sleep(0.05)

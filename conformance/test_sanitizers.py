@@ -12,6 +12,9 @@
 - *memcheck* over the C programs, with no suppression: it says nothing of any of them that it does
   not say with Debian's library. It looks at the calls alone, for the same reason; so not at
   `c-tests/beyond/`, which is about bad pointers.
+- *Under io_uring* the same, but for memcheck, under which the kernel engine serves, and for C tests
+  that are about the kernel's contexts; and TSan over the thread that serves eventfds. It does not
+  see the kernel's side of the queues either.
 - *The library's own checks*: built with debug assertions and overflow checks, under everything.
 
 The library's instrumentation is an unstable option of rustc; RUSTC_BOOTSTRAP lets the stable one
@@ -76,6 +79,7 @@ def can_be_static(source: Path) -> bool:
     return "/* forms: shared */" not in source.read_text()
 
 
+@lru_cache
 def build_all(kind: str, folder: Path, *options: str | Path) -> dict[Path, Path]:
     """All C tests, compiled two at a time; without those that want symbol versions where static."""
 
@@ -104,6 +108,16 @@ def run_all(binaries: dict[Path, Path], folder: Path, env: dict[str, str], *befo
     return {source: done for source, done in ran.items() if done.returncode != 0}
 
 
+def on(engine: str, binaries: dict[Path, Path]) -> dict[Path, Path]:
+    """Those that are about what the engine's contexts can do."""
+    about_kernel = "/* engines: kernel */"
+    return {
+        source: program
+        for source, program in binaries.items()
+        if engine == "kernel" or about_kernel not in source.read_text()
+    }
+
+
 def all_well(failed: dict) -> bool:
     for source, ran in failed.items():
         print(f"{source.stem}: {ran.returncode}\n{ran.stdout}{ran.stderr}")
@@ -115,13 +129,13 @@ SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 def test_address_and_undefined(binaries, folder, engine):
     built = build_all("asan", binaries, *SANITIZE, "-L", BUILD, "-laio")
-    assert all_well(run_all(built, folder, environment(engine)))
+    assert all_well(run_all(on(engine, built), folder, environment(engine)))
 
 
 def test_address_in_the_library_too(binaries, folder, engine):
     library = instrumented("address")
     built = build_all("asan-static", binaries, *SANITIZE, library)
-    assert all_well(run_all(built, folder, environment(engine)))
+    assert all_well(run_all(on(engine, built), folder, environment(engine)))
 
 
 def test_assertions_and_overflow(binaries, folder, engine):
@@ -129,7 +143,7 @@ def test_assertions_and_overflow(binaries, folder, engine):
     built = build_all("checked", binaries, "-L", library, "-laio")
     env = dict(environment(engine), LD_LIBRARY_PATH=str(library))
     # Its size, which one of them measures, is another.
-    assert all_well(run_all(built, folder, env))
+    assert all_well(run_all(on(engine, built), folder, env))
     stress = compile_stress(binaries / "stress-checked", "-L", library, "-laio")
     for arguments in CREWS.values():
         run(stress, *arguments.split(), env=env)
@@ -177,6 +191,16 @@ def test_threads(binaries, engine, crew):
     env = environment(engine, TSAN_OPTIONS="halt_on_error=1:die_after_fork=0")
     ran = run(stress_under_tsan(binaries), *CREWS[crew].split(), env=env)
     assert "ThreadSanitizer" not in ran.stderr
+
+
+def test_the_thread_that_serves_eventfds(binaries, folder):
+    """Beside a program that takes events from the ring into which it puts them."""
+    load = PROJECT / "conformance/load.c"
+    program = with_instrumented_library("thread", load, binaries / "load-thread")
+    env = environment("io_uring", TSAN_OPTIONS="halt_on_error=1")
+    for how in ("block", "poll", "timeout"):
+        ran = run(program, "-e", "-n", "4096", "-w", how, folder / "file", env=env)
+        assert "reads whole 4096" in ran.stdout and ran.stderr == ""
 
 
 def memcheck_reports(binaries: dict[Path, Path], folder: Path, env: dict[str, str]):

@@ -15,6 +15,31 @@ static int lines(const char *name)
 	return n;
 }
 
+/* Threads of this process, without the kernel's workers. */
+static int threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int n = 0;
+
+	CHECK(dir != NULL);
+	while ((entry = readdir(dir)) != NULL) {
+		char path[300], name[32] = "";
+		FILE *f;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		f = fopen(path, "r");
+		/* A thread may end meanwhile. */
+		n += f && fgets(name, sizeof(name), f) && strncmp(name, "iou-wrk", 7) != 0;
+		if (f)
+			CHECK_EQ(fclose(f), 0);
+	}
+	CHECK_EQ(closedir(dir), 0);
+	return n;
+}
+
 static void use_one(int with_eventfd)
 {
 	io_context_t ctx = new_context(64);
@@ -35,7 +60,7 @@ static void use_one(int with_eventfd)
 	submit(ctx, &stays);
 	submit(ctx, &ends);
 	submit(ctx, &reads);
-	CHECK_EQ(entries("/proc/self/task", "") > 1, with_eventfd);
+	CHECK_EQ(threads() > 1, with_eventfd);
 	CHECK_EQ(io_destroy(ctx), 0);
 	CHECK_EQ(close(ready) + close(never) + close(notified) + close(fd), 0);
 }
@@ -52,7 +77,7 @@ int main(void)
 		use_one(i % 2);
 	CHECK_EQ(io_urings(), 0);
 	CHECK_EQ(entries("/proc/self/fd", ""), descriptors);
-	CHECK_EQ(entries("/proc/self/task", ""), 1);
+	CHECK_EQ(threads(), 1);
 	/* The C library may keep the stack of a thread that has ended. */
 	CHECK(lines("/proc/self/maps") <= mappings + 2);
 	return 0;

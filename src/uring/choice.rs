@@ -29,6 +29,11 @@ fn try_out() -> Result<(), &'static str> {
     if valgrind::runs_here() {
         return Err("Valgrind could not see what the kernel writes");
     }
+    if imports::take_events_by_system_call() {
+        return Err(
+            "this program takes events by system call, which knows the kernel's contexts alone",
+        );
+    }
     let mut params = queues::params();
     let fd = sys::setup(1, &mut params);
     match -fd {
@@ -48,11 +53,6 @@ fn try_out() -> Result<(), &'static str> {
     sys::close(fd);
     if params.features & queues::FEATURES != queues::FEATURES || !cancels {
         return Err("the kernel's io_uring is too old (Linux 6.0 has what is needed)");
-    }
-    if imports::take_events_by_system_call() {
-        return Err(
-            "this program takes events by system call, which knows the kernel's contexts alone",
-        );
     }
     PIPES_TAKE_NOWAIT.store(sys::pipes_take_nowait(), Ordering::Relaxed);
     if !(table::make() && forked::prepare() && thread_end::prepare()) {

@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EBADR, EFAULT, EINTR, EINVAL, ETIME, timespec};
+use libc::{EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ETIME, sigset_t, timespec};
 use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
@@ -325,7 +325,7 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
     if request.with_mask {
         // As io_pgetevents, and unlike io_uring_enter, it goes on after a stop.
         let answer = sys::wait_readable(context.queues.fd, time_or_none, request.sigmask);
-        return if answer < 0 { -answer } else { 0 };
+        return after(answer, request.sigmask);
     }
     // It has 64 bits for either part everywhere.
     let kernel_time = __kernel_timespec { tv_sec: time.tv_sec as _, tv_nsec: time.tv_nsec as _ };
@@ -337,9 +337,18 @@ fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u6
         min_wait_usec: 0,
         ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
     };
-    match -sys::enter(context.queues.fd, 0, more, context.queues.wait_flags, Some(&arg)) {
+    let flags = context.queues.wait_flags;
+    after(sys::enter(context.queues.fd, 0, more, flags, Some(&arg)), ptr::null())
+}
+
+/// What a sleep in the kernel comes to that has answered so: 0, or the error that ends the call.
+fn after(answer: c_int, mask: *const sigset_t) -> c_int {
+    match -answer {
         // The time is over, which the caller's clock says too; or completions found no room.
         ETIME | EBADR => 0,
+        // The kernel lacks memory for the moment. The kernel's AIO would have slept: so does this, for a
+        // moment, and looks again.
+        EAGAIN | EBUSY | ENOMEM => sleep_under(50_000, mask),
         // A signal; or what shows that the program has closed the descriptor.
         error => error.max(0),
     }
@@ -372,7 +381,7 @@ fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut 
         }
     }
     pump.waited();
-    if answer < 0 { -answer } else { 0 }
+    after(answer, request.sigmask)
 }
 
 /// Whoever was woken by the bell has silenced it: it rings again for the others, where there is more.

@@ -4,13 +4,16 @@
 //!
 //! It shows in what the program and its libraries import: `io_setup`, but none of the functions that
 //! take events. A program that reads the ring instead (QEMU) does not import these either; it can be
-//! served where an eventfd wakes it (`pump.rs`), and imports `eventfd`. One that looks its functions
-//! up by name imports nothing, and is served.
+//! served where an eventfd wakes it (`pump.rs`): then it imports `eventfd`, and has one when it makes
+//! its first context. (MariaDB imports it as well, but makes its own later, for other ends.) One that
+//! looks its functions up by name imports nothing, and is served.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::slice;
 
 use libc::{PT_DYNAMIC, dl_phdr_info};
+
+use super::sys;
 
 /// What the loaded objects import of libaio, taken together.
 #[derive(Default)]
@@ -25,7 +28,13 @@ pub(super) fn take_events_by_system_call() -> bool {
     let mut found = Imports::default();
     // SAFETY: the function matches, and `found` outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut found).cast()) };
-    found.makes_contexts && !found.takes_events && !found.has_eventfd
+    let reads_rings = found.has_eventfd && has_an_eventfd();
+    found.makes_contexts && !found.takes_events && !reads_rings
+}
+
+/// Whether the process has an eventfd among its lower descriptors.
+fn has_an_eventfd() -> bool {
+    (0..1024).any(sys::is_eventfd)
 }
 
 /// Entry of a dynamic section: `Elf64_Dyn` or `Elf32_Dyn`.

@@ -14,6 +14,7 @@
 //! | `lock` | the exclusion of those who submit |
 //! | `pump` | the thread that serves a context with eventfds |
 //! | `forked`, `thread_end`, `imports` | what forks, threads that end, and unusual programs need |
+//! | `worker` | the kernel's thread for a thread that submits |
 //! | `sys` | the raw system calls |
 //!
 //! Taking events is shared with the other engine: `gate.rs` excludes reapers from each other, `ring.rs`
@@ -67,6 +68,8 @@ mod sys;
 mod table;
 #[cfg(not(loom))]
 mod thread_end;
+#[cfg(not(loom))]
+mod worker;
 
 #[cfg(not(loom))]
 pub(crate) use self::{

@@ -248,7 +248,7 @@ impl Queues {
                 super::Rest::sleep();
                 false
             }
-            libc::EBUSY => {
+            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {
                 super::Rest::sleep();
                 true
             }

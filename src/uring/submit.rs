@@ -13,7 +13,7 @@ use super::queues::{Sqe, empty_entry};
 use super::setup::{enter, leave};
 use super::slots::Ticket;
 use super::table::{Place, find};
-use super::{Rest, entry, pump, sys, thread_end};
+use super::{Rest, entry, pump, sys, thread_end, worker};
 use crate::abi::{io_context_t, io_event, iocb};
 use crate::gate::Turn;
 use crate::kernel;
@@ -101,7 +101,9 @@ unsafe fn submit_as_user(
     if nr == 0 {
         return Ok(0);
     }
-    thread_end::notice();
+    if thread_end::notice() {
+        worker::make();
+    }
     let mut descriptors = entry::Descriptors::new();
     let mut batch = Batch::new();
     let (mut done, mut tail, mut stopped) = (0, None, None);

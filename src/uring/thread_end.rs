@@ -47,16 +47,18 @@ pub(super) fn prepare() -> bool {
     true
 }
 
-/// The calling thread submits: its end shall be noticed.
+/// The calling thread submits: its end shall be noticed. Whether this was the first time.
 #[inline]
-pub(super) fn notice() {
+pub(super) fn notice() -> bool {
     let key = KEY.load(Ordering::Relaxed).wrapping_sub(1);
     // SAFETY: the key exists. Neither function does more than look into the thread's own block for
     // the first keys of a process, so a signal handler may come here.
     unsafe {
-        if libc::pthread_getspecific(key).is_null() {
+        let first = libc::pthread_getspecific(key).is_null();
+        if first {
             libc::pthread_setspecific(key, ptr::dangling());
         }
+        first
     }
 }
 
