@@ -166,6 +166,20 @@ fn who_takes_events_by_system_call_is_served_by_the_kernel_engine() {
 }
 
 #[test]
+fn who_imports_without_defining_is_looked_through_too() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let source = "c-tests/uring/reads_by_system_call_alone.c";
+    // Only those that are no PIE define nothing at all.
+    for extra in [&["-no-pie"][..], &["-no-pie", "-fno-plt", "-Wl,-z,now"], &["-fPIE", "-pie"]] {
+        let binary = compile(folder.path(), source, extra);
+        let mut program = limited(binary);
+        program.current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
+        gives_way(&run(program.env(URING.0, URING.1)), "by system call");
+    }
+}
+
+#[test]
 fn under_valgrind_the_kernel_engine_serves() {
     let _lock = AioLock::shared();
     let folder = scratch();
