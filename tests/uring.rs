@@ -103,6 +103,11 @@ fn destroy_beside_those_who_submit() {
 }
 
 #[test]
+fn destroy_is_no_cancellation_point() {
+    holds("uring/destroy_is_no_cancellation_point");
+}
+
+#[test]
 fn handlers_submit() {
     holds("uring/handlers_submit");
 }
