@@ -108,6 +108,11 @@ fn destroy_is_no_cancellation_point() {
 }
 
 #[test]
+fn threads_may_begin_with_many_variables() {
+    holds("uring/threads_may_begin_with_many_variables");
+}
+
+#[test]
 fn handlers_submit() {
     holds("uring/handlers_submit");
 }

@@ -134,7 +134,12 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
             unsafe {
                 libc::pthread_attr_init(attributes);
                 libc::pthread_attr_setstacksize(attributes, STACK);
-                let answer = libc::pthread_create(thread.as_mut_ptr(), attributes, work, argument);
+                let thread = thread.as_mut_ptr();
+                let mut answer = libc::pthread_create(thread, attributes, work, argument);
+                // The program's own variables of each thread leave too little: with its own stacks.
+                if answer == libc::EINVAL {
+                    answer = libc::pthread_create(thread, ptr::null(), work, argument);
+                }
                 libc::pthread_attr_destroy(attributes);
                 answer
             }
