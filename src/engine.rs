@@ -32,9 +32,12 @@ fn chooses_uring() -> bool {
         UNDECIDED => {
             let uring = config::wants_uring() && uring::is_there();
             let choice = if uring { URING } else { KERNEL };
-            // Two first calls at a time come to the same end.
-            ENGINE.store(choice, Ordering::Relaxed);
-            uring
+            // Of two first calls at a time one may have found no descriptor left: the first counts.
+            let order = Ordering::Relaxed;
+            match ENGINE.compare_exchange(UNDECIDED, choice, order, order) {
+                Ok(_) => uring,
+                Err(chosen) => chosen == URING,
+            }
         }
         choice => choice == URING,
     }

@@ -92,6 +92,16 @@ fn signals_do_not_cancel() {
 }
 
 #[test]
+fn destroy_is_no_cancellation_point() {
+    holds("uring/destroy_is_no_cancellation_point");
+}
+
+#[test]
+fn threads_may_begin_with_many_variables() {
+    holds("uring/threads_may_begin_with_many_variables");
+}
+
+#[test]
 fn handlers_submit() {
     holds("uring/handlers_submit");
 }
@@ -152,6 +162,20 @@ fn who_takes_events_by_system_call_is_served_by_the_kernel_engine() {
     gives_way(&run_with(program, &[URING]), "by system call");
     let ran = run_with(program, &[]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn who_imports_without_defining_is_looked_through_too() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let source = "c-tests/uring/reads_by_system_call_alone.c";
+    // Only those that are no PIE define nothing at all.
+    for extra in [&["-no-pie"][..], &["-no-pie", "-fno-plt", "-Wl,-z,now"], &["-fPIE", "-pie"]] {
+        let binary = compile(folder.path(), source, extra);
+        let mut program = limited(binary);
+        program.current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
+        gives_way(&run(program.env(URING.0, URING.1)), "by system call");
+    }
 }
 
 #[test]

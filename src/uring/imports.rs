@@ -45,11 +45,21 @@ struct Dynamic {
 }
 
 const DT_NULL: isize = 0;
+const DT_PLTRELSZ: isize = 2;
 const DT_HASH: isize = 4;
 const DT_STRTAB: isize = 5;
 const DT_SYMTAB: isize = 6;
+const DT_RELA: isize = 7;
+const DT_RELASZ: isize = 8;
+const DT_REL: isize = 17;
+const DT_RELSZ: isize = 18;
+const DT_PLTREL: isize = 20;
+const DT_JMPREL: isize = 23;
 const DT_GNU_HASH: isize = 0x6fff_fef5;
 const SHN_UNDEF: u16 = 0;
+
+/// Where `r_info` has the number of the symbol.
+const SYMBOL_SHIFT: u32 = if usize::BITS == 64 { 32 } else { 8 };
 
 #[cfg(target_pointer_width = "32")]
 use libc::Elf32_Sym as Symbol;
@@ -70,10 +80,22 @@ unsafe extern "C" fn look_at(info: *mut dl_phdr_info, _: usize, found: *mut c_vo
     0
 }
 
+/// A table of relocations: where it is, its bytes, the words of each entry (`Elf64_Rel` has two,
+/// `Elf64_Rela` three).
+#[derive(Default)]
+struct Relocations {
+    at: usize,
+    size: usize,
+    words: usize,
+}
+
 /// # Safety
 /// An object is loaded at `base`, with its dynamic section at `dynamic` from there.
 unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
     let (mut strings, mut symbols, mut hash, mut gnu_hash) = (0, 0, 0, 0);
+    let mut calls = Relocations::default();
+    let mut with_addend = Relocations { words: 3, ..Relocations::default() };
+    let mut without = Relocations { words: 2, ..Relocations::default() };
     let mut entry = (base + dynamic) as *const Dynamic;
     // SAFETY: the section ends with DT_NULL.
     while unsafe { (*entry).tag } != DT_NULL {
@@ -84,6 +106,13 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
             DT_SYMTAB => symbols = value,
             DT_HASH => hash = value,
             DT_GNU_HASH => gnu_hash = value,
+            DT_JMPREL => calls.at = value,
+            DT_PLTRELSZ => calls.size = value,
+            DT_PLTREL => calls.words = if value as isize == DT_RELA { 3 } else { 2 },
+            DT_RELA => with_addend.at = value,
+            DT_RELASZ => with_addend.size = value,
+            DT_REL => without.at = value,
+            DT_RELSZ => without.size = value,
             _ => (),
         }
         entry = entry.wrapping_add(1);
@@ -93,16 +122,11 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
     if strings == 0 || symbols == 0 || (hash == 0 && gnu_hash == 0) {
         return;
     }
-    // The GNU table begins with the first symbol that is defined: imports come before it. The other
-    // says how many there are.
-    let (table, word) = if gnu_hash != 0 { (gnu_hash, 1) } else { (hash, 1) };
-    // SAFETY: both tables have as many words.
-    let count = unsafe { (at(table) as *const u32).add(word).read() };
-    for i in 0..count as usize {
-        // SAFETY: as many symbols, with their names in the table of strings.
+    let mut look = |i: usize| {
+        // SAFETY: the number of a symbol, all of which have their names in the table of strings.
         let symbol = unsafe { &*(at(symbols) as *const Symbol).add(i) };
         if symbol.st_shndx != SHN_UNDEF {
-            continue;
+            return;
         }
         // SAFETY: as above.
         let name = unsafe { CStr::from_ptr((at(strings) + symbol.st_name as usize) as *const _) };
@@ -111,6 +135,26 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
             b"io_getevents" | b"io_pgetevents" | b"io_queue_run" => found.takes_events = true,
             b"eventfd" => found.has_eventfd = true,
             _ => (),
+        }
+    };
+    // The GNU table begins with the first symbol that is defined: imports come before it. The other
+    // says how many there are.
+    let table = if gnu_hash != 0 { gnu_hash } else { hash };
+    // SAFETY: both tables have as many words.
+    let count = unsafe { (at(table) as *const u32).add(1).read() };
+    (0..count as usize).for_each(&mut look);
+    if gnu_hash == 0 || count > 1 {
+        return;
+    }
+    // Where no symbol is defined, binutils writes 1, however many are imported. What uses them tells.
+    for Relocations { at: table, size, words } in [calls, with_addend, without] {
+        if table == 0 {
+            continue;
+        }
+        for i in 0..size / (words.max(2) * size_of::<usize>()) {
+            // SAFETY: the table has as many entries; the second word of each is its `r_info`.
+            let info = unsafe { (at(table) as *const usize).add(i * words.max(2) + 1).read() };
+            look(info >> SYMBOL_SHIFT);
         }
     }
 }

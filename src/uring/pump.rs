@@ -41,6 +41,12 @@ use crate::ring;
 use crate::sync::{AtomicU32, Ordering, fence};
 use crate::system::{self, this_thread};
 
+unsafe extern "C" {
+    /// `pthread_setcancelstate(3)`, which the libc crate does not declare.
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
 /// Bytes of stack, of which the thread's own variables of the C library take a part.
 const STACK: usize = 128 * 1024;
 
@@ -122,13 +128,18 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
         system::errno_kept(|| {
             let mut attributes = MaybeUninit::uninit();
             let attributes = attributes.as_mut_ptr();
+            let argument = ptr::from_ref(context).cast_mut().cast();
             // SAFETY: initialised first; `work` reads what `context` holds, which outlives the
             // thread (`stop`).
             unsafe {
                 libc::pthread_attr_init(attributes);
                 libc::pthread_attr_setstacksize(attributes, STACK);
-                let argument = ptr::from_ref(context).cast_mut().cast();
-                let answer = libc::pthread_create(thread.as_mut_ptr(), attributes, work, argument);
+                let thread = thread.as_mut_ptr();
+                let mut answer = libc::pthread_create(thread, attributes, work, argument);
+                // The program's own variables of each thread leave too little: with its own stacks.
+                if answer == libc::EINVAL {
+                    answer = libc::pthread_create(thread, ptr::null(), work, argument);
+                }
                 libc::pthread_attr_destroy(attributes);
                 answer
             }
@@ -156,9 +167,13 @@ pub(super) fn notify(resfd: c_int) {
 pub(super) fn stop(context: &Context) {
     if context.pump.is_on() {
         sys::ring_bell(context.pump.bell());
+        // pthread_join is a cancellation point, and io_destroy is none.
         // SAFETY: stored before `on`, and joined once, by the only destroyer.
         system::errno_kept(|| unsafe {
-            libc::pthread_join(*context.pump.thread.get(), ptr::null_mut())
+            let mut before = 0;
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before);
+            libc::pthread_join(*context.pump.thread.get(), ptr::null_mut());
+            pthread_setcancelstate(before, &raw mut before);
         });
     }
 }

@@ -156,9 +156,9 @@ impl Table {
         place.close();
     }
 
-    /// The address of a place.
-    pub(super) fn address_of(place: &Place) -> usize {
-        place.address.load(Ordering::Acquire)
+    /// The address of a place's context, where it has one.
+    pub(super) fn address_of(place: &Place) -> Option<usize> {
+        Some(place.address.load(Ordering::Acquire)).filter(|&address| address > RESERVED)
     }
 }
 
