@@ -193,12 +193,13 @@ unsafe fn get_events_as_user(
             break EINVAL;
         }
         // SAFETY: upheld by the caller.
-        match unsafe { take_or_fault(place, context, request, taken) }? {
-            Take::Taken(n) => taken += n,
-            Take::Gone => break EINVAL,
+        match unsafe { take_or_fault(place, context, request, taken) } {
+            Err(error) => break error,
+            Ok(Take::Taken(n)) => taken += n,
+            Ok(Take::Gone) => break EINVAL,
             // As if nothing were there yet, or a signal had come.
-            Take::Crossed => break if least == 0 { 0 } else { EINTR },
-            Take::Fewer => (),
+            Ok(Take::Crossed) => break if least == 0 { 0 } else { EINTR },
+            Ok(Take::Fewer) => (),
         }
         if taken >= least {
             break if interrupted { EINTR } else { 0 };

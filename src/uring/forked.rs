@@ -3,7 +3,9 @@
 //! close-on-exec.)
 //!
 //! The numbers stand in memory that the child inherits, unlike the table of places; its handler
-//! closes them, before anything else of the child's runs. The mappings stay: nothing uses them.
+//! closes them, before anything else of the child's runs. The mappings stay, and keep the io_uring's memory
+//! for as long as the child does not execute a program or end: a handler that forked in the middle of
+//! a call returns to code that uses them.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -78,7 +80,7 @@ unsafe extern "C" fn in_child() {
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
         for descriptor in descriptors(place as usize).into_iter().flatten() {
             let fd = descriptor.swap(0, Ordering::Relaxed) - 1;
-            if fd >= 0 {
+            if fd >= 0 && (sys::is_io_uring(fd) || sys::is_eventfd(fd)) {
                 sys::close(fd);
             }
         }

@@ -105,7 +105,7 @@ impl Pump {
 
     /// Gives the bell back.
     pub(super) fn close(&self) {
-        if self.bell() >= 0 {
+        if self.bell() >= 0 && sys::is_eventfd(self.bell()) {
             sys::close(self.bell());
         }
     }
@@ -157,7 +157,7 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
 /// Adds to the eventfd that a request wants to be notified by, once its event is there.
 pub(super) fn notify(resfd: c_int) {
     if resfd >= 0 {
-        sys::ring_bell(resfd);
+        sys::notify(resfd);
         sys::close(resfd);
     }
 }

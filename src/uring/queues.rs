@@ -16,8 +16,7 @@ use linux_raw_sys::io_uring::{
     __kernel_timespec, IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, IORING_ENTER_NO_IOWAIT,
     IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP,
     IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
-    IORING_SETUP_COOP_TASKRUN, IORING_SETUP_CQSIZE, IORING_SETUP_TASKRUN_FLAG,
-    IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN, io_uring_cqe, io_uring_getevents_arg,
+    IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_getevents_arg,
     io_uring_params, io_uring_sqe,
 };
 
@@ -62,13 +61,6 @@ pub(super) struct Queues {
     mixed: AtomicU32,
 }
 
-/// When completions are carried out, which is done by the thread that has submitted. Where it is the only
-/// one, at its next system call, and at the latest with the timer's next tick: it need not be interrupted
-/// for each. Where there are others, which may wait for them while it computes: at once.
-fn when_to_complete() -> u32 {
-    if sys::has_one_thread() { IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG } else { 0 }
-}
-
 /// How a call waits: with a timeout, and not as one that waits for a disk (as the kernel's AIO does not:
 /// it is no matter of `iowait` and the processor's frequency), where the kernel knows that.
 fn wait_flags(features: u32) -> u32 {
@@ -93,11 +85,13 @@ impl Queues {
     /// can be requests.
     pub(super) fn new(submissions: u32, requests: u32) -> Result<Queues, c_int> {
         let mut p = params();
-        p.flags = IORING_SETUP_CQSIZE | when_to_complete();
+        // Not IORING_SETUP_COOP_TASKRUN: a completion is carried out by the thread that has submitted, and
+        // others may wait for it while that one computes (measured: milliseconds instead of microseconds).
+        p.flags = IORING_SETUP_CQSIZE;
         // Twice as many: slots are free before the queue's head has moved on. What does not fit is
         // kept by the kernel (IORING_FEAT_NODROP), only slower.
         let room = (2 * (u64::from(requests) + 1)).next_power_of_two();
-        p.cq_entries = room.clamp(u64::from(submissions), MOST_COMPLETIONS.into()) as u32;
+        p.cq_entries = room.max(submissions.into()).min(MOST_COMPLETIONS.into()) as u32;
         let fd = sys::setup(submissions, &mut p);
         if fd < 0 {
             return Err(-fd);
@@ -140,7 +134,9 @@ impl Queues {
     pub(super) fn close(&self) {
         crate::system::unmap(self.sqes.cast(), self.sq_entries as usize * size_of::<Sqe>());
         crate::system::unmap(self.rings, self.rings_size);
-        sys::close(self.fd);
+        if sys::is_io_uring(self.fd) {
+            sys::close(self.fd);
+        }
     }
 
     fn sq_head(&self) -> &AtomicU32 {
@@ -163,12 +159,10 @@ impl Queues {
         unsafe { &*self.cq_tail }
     }
 
-    /// Whether the kernel has completions that are not in the queue: some found no room, or wait for
-    /// this thread's next call.
-    fn has_more(&self) -> bool {
+    /// Whether the kernel keeps completions that found no room.
+    fn has_overflowed(&self) -> bool {
         // SAFETY: as above.
-        let flags = unsafe { &*self.sq_flags }.load(Ordering::Relaxed);
-        flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN) != 0
+        unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & IORING_SQ_CQ_OVERFLOW != 0
     }
 
     pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
@@ -181,10 +175,10 @@ impl Queues {
     pub(super) fn ready(&self) -> u32 {
         let head = self.cq_head().load(Ordering::Relaxed);
         let ready = self.cq_tail().load(Ordering::Acquire).wrapping_sub(head);
-        if ready == 0 && self.has_more() { self.fetch(head) } else { ready }
+        if ready == 0 && self.has_overflowed() { self.fetch(head) } else { ready }
     }
 
-    /// [`Queues::ready`] where the kernel has more.
+    /// [`Queues::ready`] where the kernel keeps some.
     #[cold]
     fn fetch(&self, head: u32) -> u32 {
         sys::enter(self.fd, 0, 0, IORING_ENTER_GETEVENTS, None);

@@ -227,7 +227,7 @@ impl Slots {
             let slot = self.get(number);
             let resfd = slot.resfd();
             if slot.state.load(Ordering::Acquire) & IN_USE != 0 && resfd >= 0 {
-                sys::ring_bell(resfd);
+                sys::notify(resfd);
                 sys::close(resfd);
             }
         }

@@ -119,16 +119,6 @@ pub(super) fn kind_of(fd: c_int) -> c_int {
     (unsafe { stat.assume_init() }.st_mode & libc::S_IFMT) as c_int
 }
 
-/// Whether the process has no thread but this one: the links of a folder are those in it and two.
-pub(super) fn has_one_thread() -> bool {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    let path = c"/proc/self/task";
-    // SAFETY: a C string, and a structure to fill.
-    let answer = answer(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) as c_long });
-    // SAFETY: filled.
-    answer == 0 && unsafe { stat.assume_init() }.st_nlink == 3
-}
-
 /// A second descriptor of the same file, close-on-exec; or `-errno`.
 pub(super) fn duplicate(fd: c_int) -> c_int {
     let command = libc::F_DUPFD_CLOEXEC as c_long;
@@ -138,6 +128,17 @@ pub(super) fn duplicate(fd: c_int) -> c_int {
 
 /// Whether a descriptor is an eventfd, as `/proc` tells; where there is none, whether it can be one.
 pub(super) fn is_eventfd(fd: c_int) -> bool {
+    is_anonymous(fd, b"anon_inode:[eventfd]")
+}
+
+/// Whether a descriptor is an io_uring's, as [`is_eventfd`]: a program may have closed ours, and the
+/// number may be its own by now.
+pub(super) fn is_io_uring(fd: c_int) -> bool {
+    is_anonymous(fd, b"anon_inode:[io_uring]")
+}
+
+/// Whether a descriptor's file has that name.
+fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
     let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
     let mut places = path.iter_mut().skip(14);
     // From the first digit that is not 0, or the last.
@@ -159,7 +160,7 @@ pub(super) fn is_eventfd(fd: c_int) -> bool {
         libc::syscall(libc::SYS_readlinkat, at, path.as_ptr(), to, target.len())
     });
     match target.get(..n.max(0) as usize) {
-        Some(name) if n > 0 => name == b"anon_inode:[eventfd]",
+        Some(name) if n > 0 => name == expected,
         _ => kind_of(fd) == 0,
     }
 }
@@ -213,6 +214,22 @@ pub(super) fn eventfd() -> c_int {
     let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;
     // SAFETY: no pointer.
     answer(|| unsafe { libc::syscall(libc::SYS_eventfd2, 0 as c_long, flags) })
+}
+
+/// Adds one to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait
+/// there either.
+pub(super) fn notify(fd: c_int) {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let mut no_time = timespec { tv_sec: 0, tv_nsec: 0 };
+    let none: *const sigset_t = ptr::null();
+    // SAFETY: one descriptor, and a time that may be written.
+    let has_room = answer(|| unsafe {
+        let (poll, time) = (&raw mut poll, &raw mut no_time);
+        libc::syscall(libc::SYS_ppoll, poll, 1 as c_long, time, none, SIGSET_SIZE)
+    });
+    if has_room > 0 {
+        ring_bell(fd);
+    }
 }
 
 /// Adds one to an eventfd.
