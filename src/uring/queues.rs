@@ -97,7 +97,7 @@ impl Queues {
         // Twice as many: slots are free before the queue's head has moved on. What does not fit is
         // kept by the kernel (IORING_FEAT_NODROP), only slower.
         let room = (2 * (u64::from(requests) + 1)).next_power_of_two();
-        p.cq_entries = room.clamp(u64::from(submissions), MOST_COMPLETIONS.into()) as u32;
+        p.cq_entries = room.max(submissions.into()).min(MOST_COMPLETIONS.into()) as u32;
         let fd = sys::setup(submissions, &mut p);
         if fd < 0 {
             return Err(-fd);
