@@ -8,7 +8,7 @@ int main(void)
 {
 	io_context_t ctx = new_context(1);
 	int fd = new_file(64, 0);
-	char buf[64];
+	static char buf[64]; /* the last request may be in flight when main returns */
 	struct iocb cb, *list[1] = { &cb };
 
 	io_prep_pread(&cb, fd, buf, sizeof(buf), 0);

@@ -13,10 +13,11 @@ enum { REQUESTS = 8, ROUNDS = 500 };
 
 int main(void)
 {
+	/* The context after them: by that the library knows the program (src/uring/imports.rs). */
+	int ready = eventfd(1, 0), notified = eventfd(0, 0);
 	io_context_t ctx = new_context(REQUESTS);
 	struct ring *ring = (struct ring *)ctx;
 	struct iocb cbs[REQUESTS], *list[REQUESTS];
-	int ready = eventfd(1, 0), notified = eventfd(0, 0);
 
 	CHECK(ring->magic != 0xa10a10a1 && ring->header_length == 32 && ring->nr > REQUESTS);
 	CHECK_EQ(ring->head, ring->tail);
