@@ -174,6 +174,7 @@ conformance: conformance-fuzz conformance-but-fuzz
 
 conformance-but-fuzz: all
 	@scripts/need $(TEST_TOOLS) $(NEED_conformance)
+	@rm -rf $(BUILD)/conformance/matrix  # rows of tests that there are no more
 	pytest-3 conformance
 
 # FUZZ_SECONDS for hours of it, FUZZ_SEED=random for others than the seeded sequences.

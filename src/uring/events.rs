@@ -27,10 +27,9 @@ use crate::system::{self, duration_ns, fail, now_ns, refuses, sleep_under, this_
 /// As `io_getevents`.
 pub(crate) unsafe fn get_events(request: Request) -> c_int {
     let address = request.context;
-    if request.is_plain()
-        && let Some(place) = find(address.addr())
-        && place.gate.enter_user_at_once(this_thread())
-    {
+    let entered = |place: &&Place| place.gate.enter_user_at_once(this_thread());
+    let plain = request.is_plain().then(|| find(address.addr())).flatten();
+    if let Some(place) = plain.filter(entered) {
         // SAFETY: inside the gate; a plain request's pointers are good.
         if let Take::Taken(n) = unsafe { take_inside(place, request, request.least(), 0) } {
             return n as c_int;
