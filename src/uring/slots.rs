@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::free::Free;
-use super::sys;
+use super::pump;
 use crate::abi::io_event;
 use crate::sync;
 
@@ -225,10 +225,8 @@ impl Slots {
     pub(super) fn notify_all(&self) {
         for number in 0..self.free.ever_used() {
             let slot = self.get(number);
-            let resfd = slot.resfd();
-            if slot.state.load(Ordering::Acquire) & IN_USE != 0 && resfd >= 0 {
-                sys::notify(resfd);
-                sys::close(resfd);
+            if slot.state.load(Ordering::Acquire) & IN_USE != 0 {
+                pump::notify(slot.resfd());
             }
         }
     }
