@@ -11,6 +11,7 @@
 #   make bench           ours and Debian's library side by side (half an hour, wants root and quiet)
 #   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
+#   make deb             build/deb/*.deb: Debian packages, by debian/
 #   make clean
 #
 # Variables for the command line:
@@ -58,7 +59,7 @@ PAGES := $(wildcard man/*.[0-9])
 
 .DELETE_ON_ERROR:
 .PHONY: all demo check model conformance conformance-but-fuzz conformance-fuzz compatibility test \
-    bench bench-report lint install install-strip uninstall clean FORCE
+    bench bench-report lint install install-strip uninstall deb clean FORCE
 
 all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
 
@@ -243,6 +244,23 @@ uninstall:
 	        fi; \
 	    done; true; \
 	fi
+
+# ---- Debian packages --------------------------------------------------------------------------
+
+DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian
+# The folder that dpkg-buildpackage works in; what it makes is beside it.
+DEB := $(BUILD)/deb/libaio-rs-$(VERSION)
+
+# Of a copy, whose files are as old as the changelog: the same source gives the same packages.
+deb:
+	@scripts/need $(DEB_TOOLS)
+	rm -rf $(BUILD)/deb
+	mkdir -p $(DEB)
+	tar -c --exclude-vcs --exclude=./$(BUILD) --exclude=./build --exclude=./target \
+	    --mtime="$$(dpkg-parsechangelog -S Date)" . | tar -x -C $(DEB)
+	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS dpkg-buildpackage --build=binary --no-sign --no-pre-clean
+	lintian --allow-root --profile debian --fail-on error,warning --display-info $(BUILD)/deb/*.changes
+	@ls $(BUILD)/deb/*.deb
 
 clean:
 	rm -rf $(BUILD)
