@@ -6,7 +6,8 @@
 #   make test            the quick part of check, for the inner loop
 #   make model           the model checker's part of check
 #   make conformance     others' programs and tests on this library (a part of check)
-#   make conformance-X   one part of it: abi fuzz faults harness mariadb portability programs sanitizers
+#   make conformance-X   one part of it: abi fuzz faults harness mariadb packages portability programs
+#                        sanitizers
 #   make compatibility   docs/compatibility.md of what make conformance has seen
 #   make bench           ours and Debian's library side by side (half an hour, wants root and quiet)
 #   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
@@ -128,6 +129,7 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
     /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
     /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross
 PROGRAMS := fio:fio qemu-img:qemu-utils
+DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
 QUICK := $(addprefix --test ,artefacts c_tests example header install interruption python ring uring)
@@ -158,13 +160,14 @@ model:
 # What each part runs beside TEST_TOOLS. A part is a file conformance/test_NAME.py, but for fuzz, which
 # is tests/differential/.
 PYTEST := pytest-3:python3-pytest
-PYTHON_PARTS := abi faults harness mariadb portability programs sanitizers
+PYTHON_PARTS := abi faults harness mariadb packages portability programs sanitizers
 NEED_abi := abidiff:abigail-tools
 NEED_faults := losetup:mount prlimit:util-linux /sbin/mkfs.ext4:e2fsprogs strace:strace
 NEED_harness := dpkg-source:dpkg-dev /sbin/mkfs.ext2:e2fsprogs losetup:mount
 NEED_portability := $(foreach a,i686 aarch64 s390x powerpc,$(a)-linux-gnu-gcc:gcc-$(a)-linux-gnu) \
     $(HEADER_TARGETS) /usr/aarch64-linux-gnu/include/asm:libc6-dev-arm64-cross qemu-s390x:qemu-user
 NEED_mariadb := mariadbd:mariadb-server-core mariadb:mariadb-client-core sysbench:sysbench
+NEED_packages := $(DEB_TOOLS) debootstrap:debootstrap
 NEED_programs := fio:fio qemu-img:qemu-utils sysbench:sysbench stressapptest:stressapptest vgcreate:lvm2 \
     /usr/share/doc/python3-venv:python3-venv losetup:mount
 NEED_sanitizers := valgrind:valgrind
@@ -247,7 +250,6 @@ uninstall:
 
 # ---- Debian packages --------------------------------------------------------------------------
 
-DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian
 # The folder that dpkg-buildpackage works in; what it makes is beside it.
 DEB := $(BUILD)/deb/libaio-rs-$(VERSION)
 
