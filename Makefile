@@ -138,7 +138,7 @@ demo: all
 # What the tests and lints run beside Rust, a C compiler and make.
 TEST_TOOLS := pkg-config:pkg-config /usr/include/libaio.h:libaio-dev python3:python3 g++:g++ \
     clang:clang clang++:clang unshare:util-linux mount:mount /sbin/mkfs.ext4:e2fsprogs strace:strace \
-    valgrind:valgrind /usr/share/doc/libc6-dbg:libc6-dbg
+    valgrind:valgrind /usr/share/doc/libc6-dbg:libc6-dbg busybox:busybox
 HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
     /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
     /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross

@@ -3,10 +3,10 @@
  *   mapped       the libaio files in the memory map
  *   by:NAME      the file of io_setup in what dlopen finds under that name
  *   engine       what a context is made of
- *   spin         whether the library took LIBAIO_SPIN_US: it says so where not
  *   env:NAME     a variable
+ *   name         the name that it was started by
  *   rest         the arguments that follow, each in brackets
- *   closed       the descriptors beside the standard ones
+ *   descriptors  how many there are beside the standard ones
  *   wait         nothing more: stays until a signal ends it
  *   exit:N       ends with that status */
 #define _GNU_SOURCE
@@ -58,8 +58,7 @@ static int descriptors(int io_urings)
 		if (length < 0 || atoi(entry->d_name) == dirfd(folder))
 			continue;
 		to[length] = 0;
-		count += io_urings ? !strcmp(to, "anon_inode:[io_uring]")
-		                   : atoi(entry->d_name) > 2;
+		count += io_urings ? !strcmp(to, "anon_inode:[io_uring]") : atoi(entry->d_name) > 2;
 	}
 	if (folder)
 		closedir(folder);
@@ -93,7 +92,7 @@ int main(int argc, char **argv)
 			printf("%s\n", getenv(argv[i] + 4) ? getenv(argv[i] + 4) : "(unset)");
 		else if (!strcmp(argv[i], "name"))
 			puts(argv[0]);
-		else if (!strcmp(argv[i], "closed"))
+		else if (!strcmp(argv[i], "descriptors"))
 			printf("%d\n", descriptors(0));
 		else if (!strncmp(argv[i], "exit:", 5))
 			return atoi(argv[i] + 5);
