@@ -96,7 +96,8 @@ def contents(package: Path) -> dict[str, str]:
 def test_build_leaves_the_source_as_it_was(built, packages):
     _, before, after = built
     assert before == after
-    assert set(packages) == {"libaio-rs1", "libaio-rs1-dbgsym", "libaio-rs-dev"}
+    names = {"libaio-rs1", "libaio-rs1-dbgsym", "libaio-rs-dev", "with-libaio-rs"}
+    assert set(packages) == names
     assert {file.parent for file in packages.values()} == {BUILD / "deb"}
     (PROJECT / "debian/stray").touch()
     try:
@@ -169,6 +170,7 @@ def test_without_debhelper_it_installs_it(folder):
 # ---- what is in them ---------------------------------------------------------------------------
 
 FILE, LINK = "-rw-r--r-- root/root", "lrwxrwxrwx root/root ->"
+NAMES = ["libaio.so", "libaio.so.1", "libaio.so.1t64"]
 
 
 def documents(package: str) -> dict[str, str]:
@@ -183,6 +185,15 @@ def test_contents_of_the_library(packages):
         f"{LIBDIR}/{REAL}": FILE,
         f"{LIBDIR}/libaio.so.1": f"{LINK} {REAL}",
         f"{LIBDIR}/libaio.so.1t64": f"{LINK} {REAL}",
+    }
+
+
+def test_contents_of_the_launcher(packages):
+    assert contents(packages["with-libaio-rs"]) == documents("with-libaio-rs") | {
+        "usr/bin/with-libaio-rs": "-rwxr-xr-x root/root",
+        "usr/share/man/man1/with-libaio-rs.1.gz": FILE,
+        f"{LIBDIR}/libaio-rs/{REAL}": FILE,
+        **{f"{LIBDIR}/libaio-rs/{name}": f"{LINK} {REAL}" for name in NAMES},
     }
 
 
@@ -208,6 +219,13 @@ def test_fields(packages):
     assert field(development, "Conflicts") == field(development, "Replaces") == "libaio-dev"
     assert field(development, "Depends") == f"libaio-rs1 (= {full})"
     assert field(library, "Multi-Arch") == field(development, "Multi-Arch") == "same"
+    # The launcher takes nobody's place, and nobody's call to ldconfig.
+    launcher = packages["with-libaio-rs"]
+    assert all(field(launcher, name) == "" for name in ("Provides", "Conflicts", "Replaces"))
+    assert field(launcher, "Depends") == field(library, "Depends")
+    for name in ("triggers", "shlibs", "symbols"):
+        ran = run("dpkg-deb", "--info", launcher, name, check=False)
+        assert ran.returncode != 0 and "no control component" in ran.stderr
 
 
 def test_the_version_provided_is_enough_but_not_the_originals():
@@ -453,6 +471,23 @@ def test_programs_of_the_archive_run_on_it(tree, engine):
     again = FIO.replace("--rw=randwrite", "--rw=read")
     damaged = tree.run(damage + again, check=False)
     assert damaged.returncode != 0 and "verify" in damaged.stderr
+
+
+def test_the_launcher_runs_one_program_on_it(tree, engine):
+    before = tree.everything()
+    tree.install("with-libaio-rs")
+    runs_on_the_original(tree)
+    launched = FIO.replace("fio ", f"with-libaio-rs --engine={engine} fio ", 1)
+    assert lines_of_ours(tree, launched)[0] >= 1
+    # The twin: a program that loads no library.
+    refused = tree.run("with-libaio-rs /sbin/ldconfig -p", check=False)
+    assert refused.returncode == 125 and "statically linked" in refused.stderr
+    tree.install("libaio-rs1")
+    assert lines_of_ours(tree, launched)[0] >= 1
+    tree.install("libaio1")
+    tree.run("apt-get -qq -y purge with-libaio-rs")
+    assert tree.everything() == before
+    runs_on_the_original(tree)
 
 
 def test_dependencies_stay_satisfied(tree):
