@@ -145,7 +145,8 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
     /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
     /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross
 PROGRAMS := fio:fio qemu-img:qemu-utils
-DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian
+DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian \
+    /usr/share/build-essential:build-essential
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
 QUICK := $(addprefix --test ,artefacts c_tests example header install interruption launcher \
