@@ -2,6 +2,7 @@
 
 use core::ffi::{c_int, c_long};
 use core::mem::MaybeUninit;
+use core::ptr;
 
 use libc::{EAGAIN, EFAULT, EINPROGRESS, EINVAL};
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
@@ -9,7 +10,7 @@ use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 use super::context::Context;
 use super::events::leave_gate;
 use super::lock::Taken;
-use super::queues::{Sqe, empty_entry};
+use super::queues::{Queues, Sqe, empty_entry};
 use super::setup::{enter, leave};
 use super::slots::Ticket;
 use super::table::{Place, find};
@@ -51,21 +52,57 @@ impl Batch {
     }
 }
 
-/// Runs `put`, which puts entries into the place's queue, in the exclusion of those who do so.
-pub(super) fn locked<T>(
+/// Runs `put`, which puts entries into a queue of the place, in the exclusion of those who do so. It is
+/// told whether it has interrupted its own thread's exclusion.
+fn locked<T>(
     place: &Place,
     me: usize,
-    put: impl FnOnce() -> Result<T, c_int>,
+    put: impl FnOnce(bool) -> Result<T, c_int>,
 ) -> Result<T, c_int> {
     let taken = place.lock.take::<Rest>(me);
     if taken == Taken::Crossed {
         return Err(EAGAIN);
     }
-    let result = put();
+    let result = put(taken == Taken::Below);
     if taken == Taken::Now {
         place.lock.release();
     }
     result
+}
+
+/// Entries that are in a queue, up to a tail, but that the kernel may not have taken yet.
+struct Put<'a> {
+    queues: &'a Queues,
+    tail: u32,
+}
+
+impl Put<'_> {
+    /// Has the kernel take them, of which the last `own` are the caller's.
+    fn submit(&self, own: u32) -> Result<(), c_int> {
+        self.queues.submit(self.tail, own)
+    }
+}
+
+/// Puts entries into the queue that requests go to, unless the context is over.
+fn put<'a>(
+    place: &Place,
+    context: &'a Context,
+    me: usize,
+    entries: &[Sqe],
+) -> Result<Put<'a>, c_int> {
+    locked(place, me, |below| {
+        if place.life.is_over() {
+            return Err(EINVAL);
+        }
+        let queues = context.open(below);
+        queues.push(entries).map(|tail| Put { queues, tail })
+    })
+}
+
+/// Has one entry, which is no request's, go to the kernel by that queue; whether that was possible.
+pub(super) fn submit_internal(place: &Place, queues: &Queues, me: usize, entry: &Sqe) -> bool {
+    let tail = locked(place, me, |_| queues.push(core::slice::from_ref(entry)));
+    tail.and_then(|tail| queues.submit(tail, 1)).is_ok()
 }
 
 /// `io_submit`
@@ -104,9 +141,10 @@ unsafe fn submit_as_user(
     if thread_end::notice() {
         worker::make();
     }
+    context.note(me);
     let mut descriptors = entry::Descriptors::new();
     let mut batch = Batch::new();
-    let (mut done, mut tail, mut stopped) = (0, None, None);
+    let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
         batch.length = 0;
         while !batch.is_full() && done + batch.length < nr {
@@ -120,11 +158,14 @@ unsafe fn submit_as_user(
                 }
             }
         }
-        let put = locked(place, me, || {
-            if place.life.is_over() { Err(EINVAL) } else { context.queues.push(batch.entries()) }
-        });
-        match put {
-            Ok(after) => tail = Some(after),
+        match put(place, context, me, batch.entries()) {
+            Ok(now) => {
+                // Another thread has come meanwhile, and requests go elsewhere.
+                if let Some(before) = last.filter(|last| !ptr::eq(last.queues, now.queues)) {
+                    before.submit(Batch::MOST as u32)?;
+                }
+                last = Some(now);
+            }
             Err(error) => {
                 batch.entries().iter().for_each(|entry| give_up(context, entry));
                 stopped = Some(error);
@@ -134,8 +175,8 @@ unsafe fn submit_as_user(
         done += batch.length;
     }
     // One call for all of them. The kernel has read all that they name when it is over.
-    if let Some(tail) = tail {
-        context.queues.submit(tail, batch.length as u32)?;
+    if let Some(last) = last {
+        last.submit(batch.length as u32)?;
     }
     match stopped {
         Some(error) if done == 0 => Err(error),
@@ -224,6 +265,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
     }
     match place.gate.wait_for_user::<Rest>(me) {
         Turn::User => {
+            // What the pump waits for it is not to wait for this thread for.
+            context.note(ptr::from_ref(context).addr());
             let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
             leave_gate(place, context.address());
             started.map(|()| entry)
@@ -235,8 +278,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
 }
 
 /// Submits a poll anew that the kernel gave up with the thread that had submitted it, and takes its
-/// completion off the queue. The caller is who takes completions.
-pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe) {
+/// completion, the oldest, off its queue. The caller is who takes completions.
+pub(super) fn submit_again(context: &Context, place: &Place, queues: &Queues, cqe: &io_uring_cqe) {
     let slot = context.slots.of(cqe);
     let mut entry = empty_entry();
     entry.opcode = io_uring_op::IORING_OP_POLL_ADD as u8;
@@ -245,14 +288,11 @@ pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe)
     entry.user_data = cqe.user_data;
     let me = this_thread();
     slot.own(me);
-    let head = context.queues.cq_head().load(Ordering::Relaxed);
+    let head = queues.cq_head().load(Ordering::Relaxed);
     // A context that is over would not look for it any more.
-    let put = locked(place, me, || match place.life.is_over() {
-        true => Err(EINVAL),
-        false => context.queues.push(core::slice::from_ref(&entry)),
-    });
-    if put.and_then(|tail| context.queues.submit(tail, 1)).is_ok() {
-        context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+    let again = put(place, context, me, core::slice::from_ref(&entry));
+    if again.and_then(|put| put.submit(1)).is_ok() {
+        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         thread_end::notice();
     } else {
         // It cannot be had again, so it counts as cancelled.
@@ -287,7 +327,7 @@ pub(crate) unsafe fn cancel(
     let cancelled = found.any(|(user_data, slot)| {
         // First the mark, by which who takes the completion knows that it is meant.
         slot.mark_cancelled(true);
-        let answer = sys::cancel(context.queues.fd, user_data);
+        let answer = context.cancel(user_data);
         if answer != 0 {
             slot.mark_cancelled(false);
         }

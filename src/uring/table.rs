@@ -29,8 +29,8 @@ pub(super) struct Place {
     address: AtomicUsize,
     /// Who may take completions.
     pub(super) gate: Gate,
-    /// How far a reap has come.
-    pub(super) nest: Nest,
+    /// How far a reap of each io_uring has come; the first is also that of the ring.
+    pub(super) nests: [Nest; 2],
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
     pub(super) doom: Doom,
     /// See `spin.rs`.
