@@ -636,7 +636,7 @@ fn a_program_with_raised_privileges_is_refused() {
         with
     };
     prints(&mut with(&[]), &[text(&ours)]);
-    for (mode, what) in [(0o4755, "set-user-ID"), (0o2755, "set-group-ID")] {
+    for (mode, what) in [(0o4755, "is set-user-ID"), (0o2755, "is set-group-ID")] {
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).expect("its owner");
         refused(&mut with(&[]), REFUSED, what);
         // The reason holds: there is no way but not to use the library.
@@ -650,7 +650,7 @@ fn a_program_with_raised_privileges_is_refused() {
 
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its owner");
     set_capability(&program);
-    refused(&mut with(&[]), REFUSED, "set-capability");
+    refused(&mut with(&[]), REFUSED, "has file capabilities");
     prints(&mut with(&["--force"]), &[text(original())]);
     prints(plain(&launcher).arg(&program).arg("library"), &[text(&ours)]);
 }
@@ -711,8 +711,11 @@ fn programs_are_found_as_execvp_finds_them() {
     let decoy = folder.path().join("decoy");
     fs::create_dir_all(decoy.join("the link")).expect("a folder");
     fs::write(decoy.join("-the program\n"), "").expect("a file");
+    let other = folder.path().join("other decoy");
+    fs::create_dir(&other).expect("a folder");
+    fs::write(other.join("the link"), "").expect("a file");
     let path = std::env::var("PATH").expect("a PATH");
-    let found = format!("{}:{path}:{}", text(&decoy), text(&odd));
+    let found = format!("{}:{}:{path}:{}", text(&decoy), text(&other), text(&odd));
     // An empty part is the current folder.
     for path in [found, format!("{path}:"), format!("{path}::/none")] {
         for shell in SHELLS {
@@ -723,7 +726,13 @@ fn programs_are_found_as_execvp_finds_them() {
             }
         }
     }
+    let dashed = odd.join("-folder");
+    fs::create_dir(&dashed).expect("a folder");
+    symlink(&program, dashed.join("link")).expect("a link");
     for shell in SHELLS {
+        let mut relative = launcher_in(shell);
+        relative.args(["--", "-folder/link", "library"]).current_dir(&odd);
+        prints(&mut relative, &[&ours()]);
         let mut whole = launcher_in(shell);
         prints(whole.arg(&program).arg("library"), &[&ours()]);
         // The current folder is not on the PATH.
