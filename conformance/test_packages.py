@@ -258,9 +258,10 @@ def test_debug_symbols_are_of_this_library(packages, folder):
     assert build_id in run("readelf", "--notes", folder / LIBDIR / REAL).stdout
     run("dpkg-deb", "--extract", packages["libaio-rs1-dbgsym"], folder)
     debug = folder / f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    sources = run("readelf", "--debug-dump=rawline", "--wide", debug).stdout
+    assert re.search(r"\bcapi\.rs\b", sources)
     information = run("readelf", "--debug-dump=info", "--wide", debug).stdout
-    assert "src/capi.rs" in run("strings", debug).stdout or "src/lib.rs" in information
-    for text in (information, run("strings", "--all", folder / LIBDIR / REAL).stdout):
+    for text in (sources, information, run("strings", "--all", folder / LIBDIR / REAL).stdout):
         assert str(PROJECT) not in text and str(Path.home() / ".cargo") not in text
 
 
@@ -591,9 +592,9 @@ def test_a_program_that_asks_for_the_other_name_runs(tree, folder):
     run_it = "echo text > text\n./reads text"
     count, printed = lines_of_ours(tree, run_it)
     assert (count, printed) == (1, "text\n")
-    both = f"LD_PRELOAD=/{LIBDIR}/libaio.so.1 ./reads /proc/self/maps | cat\n"
-    both += f"LD_PRELOAD=/{LIBDIR}/libaio.so.1 LD_DEBUG=files ./reads text 2>&1"
-    assert tree.run(both).stdout.count("generating link map") == 2
+    both = f"LD_DEBUG=files LD_PRELOAD=/{LIBDIR}/libaio.so.1 ./reads text 2>&1"
+    loaded = re.findall(r"file=(\S+) \[0\];  generating link map", tree.run(both).stdout)
+    assert [name for name in loaded if "libaio" in name] == [f"/{LIBDIR}/libaio.so.1"]
     tree.install("libaio1")
     gone = tree.run("./reads text", check=False)
     assert gone.returncode == 127 and "libaio.so.1t64: cannot open" in gone.stderr
