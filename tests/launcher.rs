@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -345,20 +345,33 @@ fn the_program_takes_the_launchers_place_and_its_signals() {
     let folder = scratch();
     let program = tells_original(folder.path());
     for shell in SHELLS {
+        // Without timeout(1) in between; and in a process group, which may be ended as a whole.
         let mut with = Command::new(shell[0]);
         with.args(&shell[1..]).arg(script()).arg(&program).args(["library", "wait"]);
-        let mut child = with.stdout(Stdio::piped()).spawn().expect("a shell");
+        for variable in VARIABLES {
+            with.env_remove(variable);
+        }
+        let mut child = with.process_group(0).stdout(Stdio::piped()).spawn().expect("a shell");
         let mut line = String::new();
         let output = child.stdout.take().expect("a pipe");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        assert_eq!(line.trim(), ours());
-        let id = child.id();
-        let pid = i32::try_from(id).expect("a process id");
-        let name = fs::read_link(format!("/proc/{id}/exe")).expect("a process");
-        // SAFETY: a process that is ours, and not waited for yet.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
-        assert_eq!(child.wait().expect("a child").signal(), Some(libc::SIGTERM));
-        assert_eq!(name, program);
+        let read = BufReader::new(output).read_line(&mut line);
+        let pid = i32::try_from(child.id()).expect("a process id");
+        let file = fs::read_link(format!("/proc/{pid}/exe"));
+        // SAFETY: a child that is not waited for keeps its id, also when it has ended; zeros are a
+        // valid start for what waitid writes.
+        let terminated = unsafe {
+            let terminated = libc::kill(pid, libc::SIGTERM);
+            let options = libc::WEXITED | libc::WNOWAIT;
+            libc::waitid(libc::P_PID, child.id(), &mut std::mem::zeroed(), options);
+            // What it has left, where it was not the program itself.
+            libc::kill(-pid, libc::SIGKILL);
+            terminated
+        };
+        let status = child.wait().expect("a child");
+        read.expect("a line");
+        assert_eq!((line.trim(), terminated), (ours().as_str(), 0));
+        assert_eq!(status.signal(), Some(libc::SIGTERM));
+        assert_eq!(file.expect("a process"), program);
     }
 }
 
@@ -506,6 +519,10 @@ fn a_program_that_does_not_use_libaio_is_refused() {
         for shell in SHELLS {
             let ran = refused(launcher_in(shell).arg(program), REFUSED, "does not use libaio");
             assert!(ran.stderr.contains("--force"), "{}", ran.stderr);
+            // Nor by what is preloaded into it already.
+            let mut inner = launcher_in(shell);
+            inner.arg(program).env("LD_PRELOAD", build().join("libaio.so.1"));
+            refused(&mut inner, REFUSED, "does not use libaio");
             prints(launcher_in(shell).arg("--force").arg(program), &["ran"]);
         }
     }
