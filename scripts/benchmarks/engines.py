@@ -69,8 +69,8 @@ def cached(file, depth, kind):
 
 
 def write(file, how, kind):
-    """Writes 32 deep, with `fdatasync` after each write of another thread to the same file. Both
-    with O_DIRECT or neither: beside writes through the page cache those with O_DIRECT end in EIO."""
+    """Writes 32 deep, with `fdatasync` after each write of another thread to the same file. With
+    O_DIRECT in both or neither: beside writes through the page cache, others end with EIO."""
     extending = how["does"] == "extending"
     if extending:
         file.unlink(missing_ok=True)
