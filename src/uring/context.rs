@@ -46,8 +46,6 @@ pub(super) struct Context {
     /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
     /// counts.
     sleepers: AtomicU32,
-    /// Looks that found nothing, for [`Context::is_due`]; who holds the gate counts.
-    vain_looks: AtomicU32,
     /// The number of its place in the table.
     place: usize,
     /// The mapping that all of this lies in.
@@ -120,7 +118,6 @@ impl Context {
                         known: MaybeUninit::<Known>::zeroed().assume_init(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
-                        vain_looks: AtomicU32::new(0),
                         place: number,
                         memory,
                         size: layout.size,
@@ -155,8 +152,11 @@ impl Context {
     pub(super) fn is_full(&self, pending: u32) -> bool {
         // An event in the ring counts until it was taken, as the kernel's does. Looked at last: what
         // the pump moves meanwhile is counted twice rather than not at all.
+        if !self.pump.is_on() {
+            return false;
+        }
         let in_use = pending + self.queues().iter().map(Queues::requests).sum::<u32>();
-        self.pump.is_on() && in_use + ring::events_in(&self.ring()) >= self.slots.count()
+        in_use + ring::events_in(&self.ring()) >= self.slots.count()
     }
 
     /// Notes that a thread uses the context, before it submits or waits.
@@ -225,13 +225,11 @@ impl Context {
         [self.quiet().fd, if self.sharing.has_shared() { self.shared().fd } else { -1 }]
     }
 
-    /// Counts a look that found nothing; whether it is time to enter the kernel, which may be waiting
-    /// for that without a sign (`sharing.rs`).
-    pub(super) fn is_due(&self) -> bool {
-        const EVERY: u32 = 16;
-        let looks = self.vain_looks.load(Ordering::Relaxed).wrapping_add(1);
-        self.vain_looks.store(looks, Ordering::Relaxed);
-        looks % EVERY == 0 && self.quiet().in_flight() != 0
+    /// Whether what a look did not find may be there all the same: the kernel waits for the thread that
+    /// has submitted to enter it (`sharing.rs`).
+    #[inline]
+    pub(super) fn may_have_more(&self) -> bool {
+        self.quiet().in_flight() != 0
     }
 
     /// How many completions nobody has taken.

@@ -85,9 +85,9 @@ unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -
         })
     };
     let found = outcome(reaped);
-    // A poll that finds nothing is a look that nobody knows of, or the last of many.
+    // A poll that finds nothing has to ask, and its thread to be known.
     let vain = least == 0 && matches!(found, Take::Taken(0));
-    let ends = !vain || most == 0 || context.sharing.knows(me) && !context.is_due();
+    let ends = !vain || most == 0 || context.sharing.knows(me) && !context.may_have_more();
     leave_gate(place, address);
     if ends { found } else { Take::Fewer }
 }
@@ -229,7 +229,7 @@ unsafe fn get_events_as_user(
     // SAFETY: the timeout is good, as far as can be told.
     let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
     let start = now_ns();
-    let mut taken = 0;
+    let (mut taken, mut asked) = (0, false);
     let ended = loop {
         if place.life.is_over() {
             break EINVAL;
@@ -244,8 +244,10 @@ unsafe fn get_events_as_user(
             Ok(Take::Fewer) => (),
         }
         if taken >= least {
-            if taken == 0 {
+            if taken == 0 && !asked && context.may_have_more() {
                 context.quiet().carry_out();
+                asked = true;
+                continue;
             }
             break if interrupted { EINTR } else { 0 };
         }
@@ -356,7 +358,7 @@ fn is_something(context: &Context) -> bool {
     if context.pump.is_on() {
         return ring::events_in(&context.ring()) > 0;
     }
-    if context.ready() == 0 && context.is_due() {
+    if context.ready() == 0 && context.may_have_more() {
         context.quiet().carry_out();
     }
     context.ready() > 0

@@ -16,9 +16,8 @@ use linux_raw_sys::io_uring::{
     __kernel_timespec, IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, IORING_ENTER_NO_IOWAIT,
     IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP,
     IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
-    IORING_SETUP_COOP_TASKRUN, IORING_SETUP_CQSIZE, IORING_SETUP_TASKRUN_FLAG,
-    IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN, io_uring_cqe, io_uring_getevents_arg,
-    io_uring_params, io_uring_sqe,
+    IORING_SETUP_COOP_TASKRUN, IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe,
+    io_uring_getevents_arg, io_uring_params, io_uring_sqe,
 };
 
 use super::slots::{Chain, Slots};
@@ -101,7 +100,9 @@ impl Queues {
         let mut p = params();
         p.flags = IORING_SETUP_CQSIZE;
         if kind == Kind::Quiet {
-            p.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+            // Without IORING_SETUP_TASKRUN_FLAG: the kernel would store its sign beside the indices, once
+            // for each request, and who finds nothing asks anyhow.
+            p.flags |= IORING_SETUP_COOP_TASKRUN;
         }
         // Twice as many: slots are free before the queue's head has moved on. What does not fit is
         // kept by the kernel (IORING_FEAT_NODROP), only slower.
@@ -176,12 +177,10 @@ impl Queues {
         unsafe { &*self.cq_tail }
     }
 
-    /// Whether a call brings completions into the queue: the kernel keeps some that found no room, or
-    /// waits for this thread to carry some out.
-    fn has_more(&self) -> bool {
-        let more = IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN;
+    /// Whether the kernel keeps completions that found no room.
+    fn has_overflowed(&self) -> bool {
         // SAFETY: as above.
-        unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & more != 0
+        unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & IORING_SQ_CQ_OVERFLOW != 0
     }
 
     pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
@@ -231,10 +230,10 @@ impl Queues {
     pub(super) fn ready(&self) -> u32 {
         let head = self.cq_head().load(Ordering::Relaxed);
         let ready = self.cq_tail().load(Ordering::Acquire).wrapping_sub(head);
-        if ready == 0 && self.has_more() { self.fetch(head) } else { ready }
+        if ready == 0 && self.has_overflowed() { self.fetch(head) } else { ready }
     }
 
-    /// [`Queues::ready`] where a call is needed.
+    /// [`Queues::ready`] where the kernel keeps some.
     #[cold]
     fn fetch(&self, head: u32) -> u32 {
         self.carry_out();

@@ -8,8 +8,8 @@
 //!
 //! The kernel has one list of what a thread is to carry out, of all its io_urings: what is there for a
 //! quiet one already, it does not interrupt the thread for the next either. So a thread that has
-//! submitted to any shared io_uring has its other contexts shared too (`thread_end.rs`); and who looks
-//! again and again without a call, enters the kernel now and then all the same (`events.rs`).
+//! submitted to any shared io_uring has its other contexts shared too (`thread_end.rs`). And a look that
+//! finds nothing while the quiet one has requests enters the kernel (`events.rs`).
 //!
 //! | word | state | requests go to | who may change it, and to what |
 //! | --- | --- | --- | --- |

@@ -19,7 +19,6 @@ use super::{Rest, entry, pump, sys, thread_end, worker};
 use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
 use crate::gate::Turn;
 use crate::kernel;
-use crate::ring::Ring as _;
 use crate::sync::Ordering;
 use crate::system::{self, fail, refuses, this_thread};
 
@@ -141,7 +140,7 @@ unsafe fn submit_as_user(
     let context = unsafe { place.context() };
     let me = this_thread();
     // More than a ring holds are not looked at.
-    let nr = usize::try_from(nr).map_err(|_| EINVAL)?.min(context.ring().nr() as usize);
+    let nr = usize::try_from(nr).map_err(|_| EINVAL)?.min(context.slots.count() as usize + 1);
     if nr == 0 {
         return Ok(0);
     }
