@@ -64,7 +64,8 @@ impl Tree {
             }
         }
         // What make knows, without making anything.
-        let known = run(&mut make(&["--print-data-base", "--question", "clean"])).stdout;
+        let mut database = make(&["--print-data-base", "--question", "clean"]);
+        let known = run(database.env("LC_ALL", "C")).stdout;
         let blocks = known.split("\n\n").filter(|block| !block.starts_with("# Not a target"));
         let targets = blocks.filter_map(|block| block.lines().next()?.split_once(':'));
         Tree {
