@@ -13,6 +13,7 @@ use core::ptr;
 
 use libc::{EAGAIN, EINVAL, ENOMEM};
 
+use super::entry::Known;
 use super::free::Free;
 use super::pump::Pump;
 use super::queues::{Kind, Queues};
@@ -39,6 +40,7 @@ pub(super) struct Context {
     /// Entries of either submission queue.
     submissions: u32,
     pub(super) slots: Slots,
+    pub(super) known: Known,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
     /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
@@ -113,6 +115,7 @@ impl Context {
                         sharing: MaybeUninit::<Sharing>::zeroed().assume_init(),
                         submissions,
                         slots,
+                        known: MaybeUninit::<Known>::zeroed().assume_init(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
                         place: number,

@@ -161,9 +161,9 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
             // does not run long enough for another to come to the place.
             let context = unsafe { place.context() };
             let (to, most) = (request.events.wrapping_add(taken as usize), request.most() - taken);
-            // SAFETY: room as the caller says, and signals are blocked; so for the other.
             outcome(if context.pump.is_on() {
                 let [nest, _] = &place.nests;
+                // SAFETY: room as the caller says, and signals are blocked.
                 unsafe { ring::reap_nested(&context.ring(), nest, most, to) }
             } else {
                 each(context.queues(), most, to, |queues, most, to| {
