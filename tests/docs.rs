@@ -24,8 +24,18 @@ struct Tree {
     nodes: BTreeSet<String>,
 }
 
-const SOURCES: &[&str] =
-    &["src", "tests", "c-tests", "conformance", "benches", "scripts", "include", "man", ".ci"];
+const SOURCES: &[&str] = &[
+    "src",
+    "tests",
+    "c-tests",
+    "conformance",
+    "benches",
+    "scripts",
+    "include",
+    "man",
+    "debian",
+    ".ci",
+];
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())

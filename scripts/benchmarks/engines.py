@@ -69,8 +69,8 @@ def cached(file, depth, kind):
 
 
 def write(file, how, kind):
-    """Writes 32 deep, with `fdatasync` after each write of another thread to the same file. Both with
-    O_DIRECT or neither: through the page cache beside it the kernel gives writes up with EIO."""
+    """Writes 32 deep, with `fdatasync` after each write of another thread to the same file. With
+    O_DIRECT in both or neither: beside writes through the page cache, others end with EIO."""
     extending = how["does"] == "extending"
     if extending:
         file.unlink(missing_ok=True)

@@ -82,11 +82,13 @@ pub(super) struct Descriptors<'a> {
     known: Option<&'a Known>,
     /// Whether they were.
     assumed: bool,
+    /// Whether they are asked for all the same.
+    asks: bool,
 }
 
 impl<'a> Descriptors<'a> {
     pub(super) fn new(known: Option<&'a Known>) -> Self {
-        Descriptors { last: -1, flags: -EBADF, known, assumed: false }
+        Descriptors { last: -1, flags: -EBADF, known, assumed: false, asks: false }
     }
 
     /// Whether flags were taken for what they were at an earlier call.
@@ -97,14 +99,15 @@ impl<'a> Descriptors<'a> {
     /// From here on flags are asked for; whether any were not.
     pub(super) fn ask(&mut self) -> bool {
         let assumed = self.assumed;
-        *self = Descriptors::new(None);
+        *self = Descriptors { asks: true, ..Descriptors::new(self.known) };
         assumed
     }
 
     /// The open flags of a descriptor that I/O can be asked of.
     fn flags(&mut self, fd: c_int) -> Result<c_int, c_int> {
         if fd != self.last || self.flags < 0 {
-            let assumed = self.known.and_then(|known| known.flags(fd));
+            let known = self.known.filter(|_| !self.asks);
+            let assumed = known.and_then(|known| known.flags(fd));
             self.assumed = assumed.is_some();
             (self.last, self.flags) = (fd, assumed.unwrap_or_else(|| sys::flags_of(fd)));
             if self.flags < 0 || self.flags & libc::O_PATH != 0 {
