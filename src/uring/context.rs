@@ -46,6 +46,8 @@ pub(super) struct Context {
     /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
     /// counts.
     sleepers: AtomicU32,
+    /// Looks that found nothing, for [`Context::is_due`]; who holds the gate counts.
+    vain_looks: AtomicU32,
     /// The number of its place in the table.
     place: usize,
     /// The mapping that all of this lies in.
@@ -118,6 +120,7 @@ impl Context {
                         known: MaybeUninit::<Known>::zeroed().assume_init(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
+                        vain_looks: AtomicU32::new(0),
                         place: number,
                         memory,
                         size: layout.size,
@@ -222,6 +225,15 @@ impl Context {
         [self.quiet().fd, if self.sharing.has_shared() { self.shared().fd } else { -1 }]
     }
 
+    /// Counts a look that found nothing; whether it is time to enter the kernel, which may be waiting
+    /// for that without a sign (`sharing.rs`).
+    pub(super) fn is_due(&self) -> bool {
+        const EVERY: u32 = 16;
+        let looks = self.vain_looks.load(Ordering::Relaxed).wrapping_add(1);
+        self.vain_looks.store(looks, Ordering::Relaxed);
+        looks % EVERY == 0 && self.quiet().in_flight() != 0
+    }
+
     /// How many completions nobody has taken.
     pub(super) fn ready(&self) -> u32 {
         self.queues().iter().map(Queues::ready).sum()
@@ -246,6 +258,7 @@ impl Context {
 
     /// How many threads sleep in the kernel until there are completions.
     pub(super) fn sleepers(&self) -> u32 {
+        fence(Ordering::SeqCst); // pairs with those in `Sleeper::on`, where nothing else has done so
         self.sleepers.load(Ordering::SeqCst) + self.sharing.sleepers()
     }
 

@@ -84,8 +84,12 @@ unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -
             unsafe { ring::reap(&completions(context, queues), nest, least, most, to, held) }
         })
     };
+    let found = outcome(reaped);
+    // A poll that finds nothing is a look that nobody knows of, or the last of many.
+    let vain = least == 0 && matches!(found, Take::Taken(0));
+    let ends = !vain || most == 0 || context.sharing.knows(me) && !context.is_due();
     leave_gate(place, address);
-    outcome(reaped)
+    if ends { found } else { Take::Fewer }
 }
 
 /// How far a reap of those completions has come.
@@ -240,6 +244,9 @@ unsafe fn get_events_as_user(
             Ok(Take::Fewer) => (),
         }
         if taken >= least {
+            if taken == 0 {
+                context.quiet().carry_out();
+            }
             break if interrupted { EINTR } else { 0 };
         }
         // In a handler that interrupted a reap of another context the call does not sleep: who waits
@@ -344,9 +351,15 @@ fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64
     answer
 }
 
-/// Whether there is anything to take.
+/// Whether there is anything to take, for who looks again and again.
 fn is_something(context: &Context) -> bool {
-    if context.pump.is_on() { ring::events_in(&context.ring()) > 0 } else { context.ready() > 0 }
+    if context.pump.is_on() {
+        return ring::events_in(&context.ring()) > 0;
+    }
+    if context.ready() == 0 && context.is_due() {
+        context.quiet().carry_out();
+    }
+    context.ready() > 0
 }
 
 /// Sleeps in the kernel; as [`wait`].

@@ -328,6 +328,27 @@ fn who_is_not_counted_misses_a_request() {
     the_first_sleeps_while_a_second_submits(Left::Counting);
 }
 
+/// In the middle of making the shared one, which loom does not look into by itself, the first thread falls
+/// asleep on the quiet one: there is no other; and requests go there until it wakes.
+#[test]
+fn who_sleeps_while_the_other_is_made_misses_nothing() {
+    check(3, || {
+        let two = Two::new();
+        two.sharing.note::<Yield>(FIRST, || true);
+        two.sharing.note::<Yield>(SECOND, || {
+            assert!(!two.sharing.has_shared());
+            assert!(two.sharing.falls_asleep(FIRST));
+            true
+        });
+        two.submit(SECOND, Left::Nothing);
+        assert_eq!(two.quiet.load(Ordering::Relaxed), 1);
+        two.sharing.wakes();
+        assert!(!two.sharing.falls_asleep(FIRST));
+        two.submit(SECOND, Left::Nothing);
+        assert_eq!(two.shared.load(Ordering::Relaxed), 1);
+    });
+}
+
 fn both_submit_and_one_looks(left: Left) {
     check(3, move || {
         let two = Two::new();

@@ -48,6 +48,9 @@ unsafe extern "C" {
 }
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
+/// How long the pump waits where more may come elsewhere.
+const A_MOMENT_NS: i64 = 1_000_000;
+
 /// Bytes of stack, of which the thread's own variables of the C library take a part.
 const STACK: usize = 128 * 1024;
 
@@ -214,9 +217,11 @@ impl Work {
             let more = 1 + kept(queues);
             return sys::enter(queues.fd, 0, more, IORING_ENTER_GETEVENTS, None) >= 0;
         }
-        // Queues that have something all the time cannot be polled for more.
+        // Queues that have something all the time cannot be polled for more. While somebody sleeps on the
+        // quiet one alone, everything comes there; else who sleeps is awake in a moment.
         if context.queues().iter().any(|queues| kept(queues) != 0) {
-            return false;
+            let queues = context.quiet();
+            return queues.wait_a_while(1 + kept(queues), A_MOMENT_NS);
         }
         sys::wait_readable(context.descriptors(), ptr::null_mut(), ptr::null()) >= 0
     }

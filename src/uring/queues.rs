@@ -194,7 +194,8 @@ impl Queues {
         self.cq_tail().load(Ordering::Acquire)
     }
 
-    /// Whether a request of which there was no completion up to `before` has one that says EBADF.
+    /// Whether a request of which there was no completion up to `before` has one that says EBADF. Others may
+    /// take completions meanwhile, and what is read here may be old or torn: then it is an event.
     pub(super) fn has_refused(&self, user_data: u64, before: u32) -> bool {
         let after = self.newest();
         let new = (0..after.wrapping_sub(before)).map(|i| self.completion(before.wrapping_add(i)));
@@ -294,10 +295,10 @@ impl Queues {
         }
     }
 
-    /// Sleeps until there are so many completions, or for a tenth of a second; false where the program has
-    /// closed the descriptor.
-    pub(super) fn wait_a_while(&self, completions: u32) -> bool {
-        let time = __kernel_timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    /// Sleeps until there are so many completions, or for some nanoseconds, less than a second; false where
+    /// the program has closed the descriptor.
+    pub(super) fn wait_a_while(&self, completions: u32, ns: i64) -> bool {
+        let time = __kernel_timespec { tv_sec: 0, tv_nsec: ns };
         let arg = io_uring_getevents_arg {
             sigmask: 0,
             sigmask_sz: 0,

@@ -6,6 +6,11 @@
 //! that is much cheaper, and soon enough for as long as no other thread waits for it. So a context has
 //! a quiet io_uring, and gets a shared one when a second thread comes (or the pump).
 //!
+//! The kernel has one list of what a thread is to carry out, of all its io_urings: what is there for a
+//! quiet one already, it does not interrupt the thread for the next either. So a thread that has
+//! submitted to any shared io_uring has its other contexts shared too (`thread_end.rs`); and who looks
+//! again and again without a call, enters the kernel now and then all the same (`events.rs`).
+//!
 //! | word | state | requests go to | who may change it, and to what |
 //! | --- | --- | --- | --- |
 //! | 0 | nobody has used it | quiet | the first user: to its name |
@@ -123,7 +128,10 @@ impl Sharing {
     pub(crate) fn falls_asleep(&self, me: usize) -> bool {
         self.asleep.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst); // pairs with those in `goes_to_shared` and, of the pump, in `work`
-        let alone = self.word.load(Ordering::Acquire) == me;
+        // While the shared one is being made only the first thread can have come so far; it has nothing
+        // else to sleep on.
+        let word = self.word.load(Ordering::Acquire);
+        let alone = word == me || word == MAKING;
         if !alone {
             self.wakes();
         }

@@ -14,6 +14,7 @@ use super::queues::{Queues, Sqe, empty_entry};
 use super::setup::{enter, leave};
 use super::slots::Ticket;
 use super::table::{Place, find};
+use super::thread_end::Past;
 use super::{Rest, entry, pump, sys, thread_end, worker};
 use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
 use crate::gate::Turn;
@@ -21,6 +22,9 @@ use crate::kernel;
 use crate::ring::Ring as _;
 use crate::sync::Ordering;
 use crate::system::{self, fail, refuses, this_thread};
+
+/// What stands for a thread that is no particular one: the address of none.
+const ANOTHER: usize = 16;
 
 /// Entries that are prepared, on their way into the queue.
 struct Batch {
@@ -141,10 +145,15 @@ unsafe fn submit_as_user(
     if nr == 0 {
         return Ok(0);
     }
-    if thread_end::notice() {
+    let past = thread_end::notice();
+    if past == Past::None {
         worker::make();
     }
     context.note(me);
+    if past == Past::Shares {
+        // The quiet io_uring of a thread that does not rest there would keep others waiting.
+        context.note(ANOTHER);
+    }
     // A request that is alone saves a call where its descriptor is known: what was wrong with it shows at
     // once. (Others could not be taken back; nor can any be that the pump takes.)
     let known = (nr == 1 && !context.pump.is_on()).then_some(&context.known);
@@ -183,6 +192,9 @@ unsafe fn submit_as_user(
     // One call for all of them. The kernel has read all that they name when it is over.
     if let Some(last) = last {
         last.submit(batch.length as u32)?;
+        if last.queues.number != 0 && past != Past::Shares {
+            thread_end::remember(Past::Shares);
+        }
         if let (true, [entry]) = (descriptors.were_assumed(), batch.entries()) {
             if last.queues.has_refused(entry.user_data, last.before)
                 && take_back(place, context, last.queues, entry, me)
@@ -310,8 +322,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
     }
     match place.gate.wait_for_user::<Rest>(me) {
         Turn::User => {
-            // What the pump waits for it is not to wait for this thread for.
-            context.note(ptr::from_ref(context).addr());
+            // The pump is one more thread.
+            context.note(ANOTHER);
             let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
             leave_gate(place, context.address());
             started.map(|()| entry)

@@ -46,19 +46,39 @@ pub(super) fn prepare() -> bool {
     true
 }
 
-/// The calling thread submits: its end shall be noticed. Whether this was the first time.
+/// What a thread that submits has done before.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Past {
+    /// Nothing.
+    None = 0,
+    /// It has submitted.
+    Submits = 1,
+    /// It has submitted to an io_uring that several threads use (`sharing.rs`).
+    Shares = 2,
+}
+
+/// The calling thread submits: its end shall be noticed. What it has done before.
 #[inline]
-pub(super) fn notice() -> bool {
+pub(super) fn notice() -> Past {
     let key = KEY.load(Ordering::Relaxed).wrapping_sub(1);
-    // SAFETY: the key exists. Neither function does more than look into the thread's own block for
-    // the first keys of a process, so a signal handler may come here.
-    unsafe {
-        let first = libc::pthread_getspecific(key).is_null();
-        if first {
-            libc::pthread_setspecific(key, ptr::dangling());
+    // SAFETY: the key exists. The function does no more than look into the thread's own block for the
+    // first keys of a process, so a signal handler may come here.
+    match unsafe { libc::pthread_getspecific(key) }.addr() {
+        0 => {
+            remember(Past::Submits);
+            Past::None
         }
-        first
+        1 => Past::Submits,
+        _ => Past::Shares,
     }
+}
+
+/// Has [`notice`] tell that.
+#[cold]
+pub(super) fn remember(past: Past) {
+    let key = KEY.load(Ordering::Relaxed).wrapping_sub(1);
+    // SAFETY: as in `notice`.
+    unsafe { libc::pthread_setspecific(key, ptr::without_provenance(past as usize)) };
 }
 
 unsafe extern "C" fn ends(_: *mut c_void) {
