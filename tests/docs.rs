@@ -186,6 +186,9 @@ fn unknown_name(span: &str, tree: &Tree) -> Option<String> {
 fn complaints(document: &str, folder: &Path, tree: &Tree) -> Vec<String> {
     let (code, rest) = parts(document);
     let mut found: Vec<String> = code.iter().flat_map(|l| unknown_to_make(l, tree)).collect();
+    let words = code.iter().flat_map(|line| line.split_whitespace());
+    let files = words.map(|word| word.trim_end_matches(',')).filter(|word| word.contains('/'));
+    found.extend(files.filter_map(|file| unknown_name(file, tree)));
     for (i, part) in rest.split('`').enumerate() {
         if i % 2 == 1 {
             let span = part.replace('\n', " ");
@@ -247,11 +250,13 @@ fn what_is_not_there_is_found() {
 LIBAIO_ENGINES, LIBAIO_0.4 and LIBAIO_RS_1.1.
 
     make && sudo make install PREFIX=/usr && make instal PREFIXES=/usr    # make nothing
+    scripts/need and scripts/nerd
 ";
     let found = complaints(document, root(), &Tree::read());
     let expected = [
         "make does not know instal",
         "make does not know PREFIXES=/usr",
+        "no file scripts/nerd",
         "the link Makefile.am leads to no file",
         "the link #a-heading leads to no heading",
         "the link README.md#no-such-limit leads to no heading",
