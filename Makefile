@@ -149,7 +149,7 @@ DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian \
     /usr/share/build-essential:build-essential
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
-QUICK := $(addprefix --test ,artefacts c_tests example header install interruption launcher \
+QUICK := $(addprefix --test ,artefacts c_tests docs example header install interruption launcher \
     python ring uring)
 PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report \
     $(wildcard scripts/benchmarks/*.py)
