@@ -87,6 +87,16 @@ fn a_second_thread_comes() {
 }
 
 #[test]
+fn one_of_two_wakes_and_the_other_comes() {
+    holds("uring/one_of_two_wakes_and_the_other_comes");
+}
+
+#[test]
+fn who_polls_counts_as_a_thread() {
+    holds_here_alone("who_polls_counts_as_a_thread");
+}
+
+#[test]
 fn old_requests_beside_a_second_thread() {
     holds("uring/old_requests_beside_a_second_thread");
 }
