@@ -69,6 +69,11 @@ $(CORE): $(SOURCES)
 	    $(if $(TARGET),--target $(TARGET)) -- --cfg libaio_symver
 	@touch $@
 
+# GNU ld begins the code, and what comes after it, on pages of their own, which is up to 8 KiB of padding in
+# the file, an eighth of all; other linkers need no telling, or do not understand this.
+COMPACT = $(shell $(CC) -shared -nostdlib $(LDFLAGS) -Wl,-z,noseparate-code -x c /dev/null \
+    -o $(BUILD)/compact.so 2>/dev/null && echo -Wl,-z,noseparate-code; rm -f $(BUILD)/compact.so)
+
 # rustc's own linking of a cdylib leaves no room for symbol versions (it brings a version script of
 # its own), so the C compiler links the shared library from the static one.
 $(SHARED): $(CORE) libaio.map $(BUILD)/soname
@@ -76,7 +81,7 @@ $(SHARED): $(CORE) libaio.map $(BUILD)/soname
 	    $(PUBLIC:%=-Wl,-u,%) $(HIDDEN:%=-Wl,-u,%) $(CORE) -Wl,--gc-sections \
 	    -Wl,-soname,$(SONAME) -Wl,--version-script=libaio.map \
 	    -Wl,-z,relro,-z,now,-z,nodelete -Wl,-z,noexecstack -Wl,-z,text -Wl,-z,defs \
-	    $(DEBUGINFO)
+	    $(COMPACT) $(DEBUGINFO)
 
 # Rebuilds the links when another SONAME is asked for.
 $(BUILD)/soname: FORCE
