@@ -179,10 +179,9 @@ impl Block {
     pub(super) fn note_poll(&self, obj: usize, submitted: bool) -> bool {
         let (old, new) = if submitted { (0, obj as u64) } else { (obj as u64, 0) };
         let first = obj >> 6 ^ obj >> 14;
-        let order = Ordering::Relaxed;
         let found = (first..first.wrapping_add(PROBES)).any(|i| {
             let place = self.at(word::POLLS + (i & (POLLS - 1)));
-            place.compare_exchange(old, new, order, order).is_ok()
+            place.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         });
         if found {
             self.add(word::POLLS_COUNT, if submitted { 1 } else { u64::MAX });

@@ -67,8 +67,8 @@ pub(crate) fn is_off() -> bool {
 #[inline(never)]
 fn decide() -> bool {
     system::with_signals_blocked(|_| {
-        let order = Ordering::Acquire;
-        if STATE.compare_exchange(UNDECIDED, DECIDING, order, order).is_ok() {
+        use Ordering::Acquire;
+        if STATE.compare_exchange(UNDECIDED, DECIDING, Acquire, Acquire).is_ok() {
             STATE.store(if open() { ON } else { OFF }, Ordering::Release);
         }
         for _ in 0..LOOKS {
@@ -78,7 +78,7 @@ fn decide() -> bool {
             ShortSleep::sleep();
         }
         // A child of a fork in the middle of it waits in vain, and counts nothing.
-        let _ = STATE.compare_exchange(DECIDING, OFF, order, order);
+        let _ = STATE.compare_exchange(DECIDING, OFF, Acquire, Acquire);
         STATE.load(Ordering::Acquire) == OFF
     })
 }
@@ -156,9 +156,9 @@ pub(super) fn block_of(context: io_context_t) -> &'static Block {
 pub(super) fn begin(context: io_context_t, begin: impl FnOnce(&Block)) {
     let address = context.addr();
     let ledger = ledger();
-    let order = Ordering::AcqRel;
-    let free =
-        |p: &&Place| p.address.compare_exchange(0, RESERVED, order, Ordering::Relaxed).is_ok();
+    let free = |p: &&Place| {
+        p.address.compare_exchange(0, RESERVED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    };
     // One that was destroyed by system call is still there.
     let place = ledger.find(address).or_else(|| ledger.probes(address).find(free));
     let Some(place) = place else { return };
@@ -180,8 +180,8 @@ pub(super) struct Ended {
 pub(super) fn take(context: io_context_t) -> Option<Ended> {
     let ledger = ledger();
     let place = ledger.find(context.addr())?;
-    let (address, order) = (context.addr(), Ordering::AcqRel);
-    place.address.compare_exchange(address, RESERVED, order, Ordering::Relaxed).ok()?;
+    let address = context.addr();
+    place.address.compare_exchange(address, RESERVED, Ordering::AcqRel, Ordering::Relaxed).ok()?;
     Some(Ended { place, ledger })
 }
 

@@ -99,9 +99,9 @@ impl Output {
     #[cold]
     #[inline(never)]
     fn open_now(&self) -> bool {
-        let order = Ordering::Acquire;
         system::with_signals_blocked(|_| {
-            if self.state.compare_exchange(CLOSED, OPENING, order, order).is_ok() {
+            use Ordering::Acquire;
+            if self.state.compare_exchange(CLOSED, OPENING, Acquire, Acquire).is_ok() {
                 let fd =
                     if config::stats_file().next().is_none() { STDERR } else { self.make_file() };
                 self.fd.store(fd, Ordering::Relaxed);

@@ -151,7 +151,7 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
         if table == 0 {
             continue;
         }
-        for i in 0..size / (words.max(2) * size_of::<usize>()) {
+        for i in 0..size.checked_div(words.max(2) * size_of::<usize>()).unwrap_or(0) {
             // SAFETY: the table has as many entries; the second word of each is its `r_info`.
             let info = unsafe { (at(table) as *const usize).add(i * words.max(2) + 1).read() };
             look(info >> SYMBOL_SHIFT);

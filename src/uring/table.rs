@@ -117,9 +117,9 @@ impl Table {
 
     /// Reserves a free place for `address`, with its number; None where there is none near.
     pub(super) fn reserve(&self, address: usize) -> Option<(usize, &Place)> {
-        let order = Ordering::Relaxed;
         self.probes(address).find(|(_, p)| {
-            p.address.compare_exchange(0, RESERVED, Ordering::Acquire, order).is_ok()
+            use Ordering::{Acquire, Relaxed};
+            p.address.compare_exchange(0, RESERVED, Acquire, Relaxed).is_ok()
         })
     }
 
