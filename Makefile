@@ -134,7 +134,8 @@ HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
 PROGRAMS := fio:fio qemu-img:qemu-utils
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
-QUICK := $(addprefix --test ,artefacts c_tests example header install interruption python ring uring)
+QUICK := $(addprefix --test ,artefacts c_tests example header install interruption probes python ring \
+    stats uring)
 PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report \
     $(wildcard scripts/benchmarks/*.py)
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
