@@ -30,7 +30,8 @@ static void operations(io_context_t ctx)
 	int fd = new_file(65536, 0), ready = eventfd(1, 0);
 	static char bytes[4096];
 	struct iovec vectors[2] = { { bytes, 100 }, { bytes, 200 } };
-	struct iocb requests[4], *list[4] = { &requests[0], &requests[1], &requests[2], &requests[3] };
+	struct iocb requests[4],
+		*list[4] = { &requests[0], &requests[1], &requests[2], &requests[3] };
 
 	CHECK(ready >= 0);
 	for (int i = 0; i < 5; i++) {
