@@ -6,20 +6,23 @@
 #   make test            the quick part of check, for the inner loop
 #   make model           the model checker's part of check
 #   make conformance     others' programs and tests on this library (a part of check)
-#   make conformance-X   one part of it: abi fuzz faults harness mariadb portability programs sanitizers
+#   make conformance-X   one part of it: abi fuzz faults harness mariadb packages portability programs
+#                        sanitizers
 #   make compatibility   docs/compatibility.md of what make conformance has seen
 #   make bench           ours and Debian's library side by side (half an hour, wants root and quiet)
 #   make bench-report    docs/benchmarks.md and .svg of what make bench has measured
 #   make install         into $(DESTDIR)$(PREFIX); also install-strip, uninstall
+#   make deb             build/deb/*.deb: Debian packages, by debian/
 #   make clean
 #
 # Variables for the command line:
-#   PREFIX LIBDIR INCLUDEDIR MANDIR PKGCONFIGDIR DESTDIR    where things go
+#   PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR PKGCONFIGDIR DESTDIR    where things go
 #   SONAME     libaio.so.1 (default), or libaio.so.1t64 for the distributions that renamed it
 #   CC CARGO AR OBJCOPY STRIP LDFLAGS                       the tools
 #   TARGET     a Rust target triple, to cross-compile (with CC, AR, OBJCOPY to match)
 
 PREFIX       ?= /usr/local
+BINDIR       ?= $(PREFIX)/bin
 LIBDIR       ?= $(PREFIX)/lib
 INCLUDEDIR   ?= $(PREFIX)/include
 MANDIR       ?= $(PREFIX)/share/man
@@ -55,12 +58,17 @@ STATIC := $(BUILD)/libaio.a
 CORE := $(BUILD)/cargo/$(if $(TARGET),$(TARGET)/)release/libaio.a
 SOURCES := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock build.rs
 PAGES := $(wildcard man/*.[0-9])
+SECTIONS := 1 3
+# The names that programs know the library by. with-libaio-rs has them look in a folder of these.
+NAMES := libaio.so libaio.so.1 libaio.so.1t64
+LINKS := $(BUILD)/libaio-rs
 
 .DELETE_ON_ERROR:
 .PHONY: all demo check model conformance conformance-but-fuzz conformance-fuzz compatibility test \
-    bench bench-report lint install install-strip uninstall clean FORCE
+    bench bench-report lint install install-strip uninstall deb clean FORCE
 
-all: $(SHARED) $(BUILD)/libaio.so $(STATIC) $(BUILD)/libaio.pc $(BUILD)/libaio-uninstalled.pc
+all: $(SHARED) $(BUILD)/libaio.so $(LINKS)/libaio.so $(STATIC) $(BUILD)/libaio.pc \
+    $(BUILD)/libaio-uninstalled.pc $(BUILD)/with-libaio-rs
 
 # ---- the library ------------------------------------------------------------------------------
 
@@ -93,6 +101,10 @@ $(BUILD)/libaio.so: $(SHARED)
 	ln -sf $(REALNAME) $(BUILD)/$(SONAME)
 	ln -sf $(REALNAME) $@
 
+$(LINKS)/libaio.so: $(SHARED)
+	@mkdir -p $(LINKS)
+	for name in $(NAMES); do ln -sf ../$(REALNAME) $(LINKS)/$$name; done
+
 # One object in which only the public names are global: nothing of Rust's runtime is left to meet
 # another Rust library's in the same program.
 $(STATIC): $(CORE) libaio.map
@@ -118,6 +130,12 @@ $(BUILD)/libaio-uninstalled.pc: libaio.pc.in Cargo.toml FORCE
 	    libaio.pc.in > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
+$(BUILD)/with-libaio-rs: scripts/with-libaio-rs Cargo.toml FORCE
+	@mkdir -p $(BUILD)
+	@sed -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    scripts/with-libaio-rs > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 # ---- try, test --------------------------------------------------------------------------------
 
 demo: all
@@ -127,15 +145,17 @@ demo: all
 # What the tests and lints run beside Rust, a C compiler and make.
 TEST_TOOLS := pkg-config:pkg-config /usr/include/libaio.h:libaio-dev python3:python3 g++:g++ \
     clang:clang clang++:clang unshare:util-linux mount:mount /sbin/mkfs.ext4:e2fsprogs strace:strace \
-    valgrind:valgrind /usr/share/doc/libc6-dbg:libc6-dbg
+    valgrind:valgrind /usr/share/doc/libc6-dbg:libc6-dbg busybox:busybox
 HEADER_TARGETS := /usr/i686-linux-gnu/include:libc6-dev-i386-cross \
     /usr/powerpc-linux-gnu/include:libc6-dev-powerpc-cross \
     /usr/s390x-linux-gnu/include:libc6-dev-s390x-cross
 PROGRAMS := fio:fio qemu-img:qemu-utils
+DEB_TOOLS := dh:debhelper dpkg-buildpackage:dpkg-dev lintian:lintian \
+    /usr/share/build-essential:build-essential
 LINT_TOOLS := clang-format:clang-format shellcheck:shellcheck mandoc:mandoc black:black flake8:flake8
 
-QUICK := $(addprefix --test ,artefacts c_tests example header install interruption probes python ring \
-    stats uring)
+QUICK := $(addprefix --test ,artefacts c_tests example header install interruption launcher probes \
+    python ring stats uring)
 PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report \
     $(wildcard scripts/benchmarks/*.py)
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
@@ -163,13 +183,14 @@ model:
 # What each part runs beside TEST_TOOLS. A part is a file conformance/test_NAME.py, but for fuzz, which
 # is tests/differential/.
 PYTEST := pytest-3:python3-pytest
-PYTHON_PARTS := abi faults harness mariadb portability programs sanitizers
+PYTHON_PARTS := abi faults harness mariadb packages portability programs sanitizers
 NEED_abi := abidiff:abigail-tools
 NEED_faults := losetup:mount prlimit:util-linux /sbin/mkfs.ext4:e2fsprogs strace:strace
 NEED_harness := dpkg-source:dpkg-dev /sbin/mkfs.ext2:e2fsprogs losetup:mount
 NEED_portability := $(foreach a,i686 aarch64 s390x powerpc,$(a)-linux-gnu-gcc:gcc-$(a)-linux-gnu) \
     $(HEADER_TARGETS) /usr/aarch64-linux-gnu/include/asm:libc6-dev-arm64-cross qemu-s390x:qemu-user
 NEED_mariadb := mariadbd:mariadb-server-core mariadb:mariadb-client-core sysbench:sysbench
+NEED_packages := $(DEB_TOOLS) debootstrap:debootstrap
 NEED_programs := fio:fio qemu-img:qemu-utils sysbench:sysbench stressapptest:stressapptest vgcreate:lvm2 \
     /usr/share/doc/python3-venv:python3-venv losetup:mount
 NEED_sanitizers := valgrind:valgrind
@@ -215,7 +236,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	clang-format --dry-run --Werror $(C_SOURCES)
-	shellcheck scripts/need scripts/demo .ci/run
+	shellcheck scripts/need scripts/demo scripts/with-libaio-rs .ci/run
 	mandoc -T lint $(PAGES)
 	black --quiet --check $(PYTHON_SOURCES)
 	flake8 $(PYTHON_SOURCES)
@@ -223,32 +244,57 @@ lint:
 # ---- install ----------------------------------------------------------------------------------
 
 install: all
-	$(INSTALL) -d "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(PKGCONFIGDIR)" "$(DESTDIR)$(INCLUDEDIR)" \
-	    "$(DESTDIR)$(MANDIR)/man3"
+	$(INSTALL) -d "$(DESTDIR)$(LIBDIR)/libaio-rs" "$(DESTDIR)$(PKGCONFIGDIR)" \
+	    "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(BINDIR)" $(SECTIONS:%="$(DESTDIR)$(MANDIR)/man%")
 	$(INSTALL) -m 755 $(SHARED) "$(DESTDIR)$(LIBDIR)/$(REALNAME)"
 	ln -sf $(REALNAME) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	ln -sf $(REALNAME) "$(DESTDIR)$(LIBDIR)/libaio.so"
+	for name in $(NAMES); do \
+	    ln -sf ../$(REALNAME) "$(DESTDIR)$(LIBDIR)/libaio-rs/$$name" || exit; done
+	$(INSTALL) -m 755 $(BUILD)/with-libaio-rs "$(DESTDIR)$(BINDIR)/with-libaio-rs"
 	$(INSTALL) -m 644 $(STATIC) "$(DESTDIR)$(LIBDIR)/libaio.a"
 	$(INSTALL) -m 644 include/libaio.h "$(DESTDIR)$(INCLUDEDIR)/libaio.h"
 	$(INSTALL) -m 644 $(BUILD)/libaio.pc "$(DESTDIR)$(PKGCONFIGDIR)/libaio.pc"
-	$(INSTALL) -m 644 $(PAGES) "$(DESTDIR)$(MANDIR)/man3"
+	for section in $(SECTIONS); do \
+	    $(INSTALL) -m 644 man/*.$$section "$(DESTDIR)$(MANDIR)/man$$section" || exit; done
 
 install-strip: install
 	$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/$(REALNAME)"
 
-# The folders stay, as they are the system's; but those in a DESTDIR go where they are empty.
+# The folders stay, as they are the system's, but for the links'; and those in a DESTDIR go where they
+# are empty.
 uninstall:
 	rm -f "$(DESTDIR)$(LIBDIR)/$(REALNAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME)" \
 	    "$(DESTDIR)$(LIBDIR)/libaio.so" "$(DESTDIR)$(LIBDIR)/libaio.a" \
+	    $(NAMES:%="$(DESTDIR)$(LIBDIR)/libaio-rs/%") "$(DESTDIR)$(BINDIR)/with-libaio-rs" \
 	    "$(DESTDIR)$(INCLUDEDIR)/libaio.h" "$(DESTDIR)$(PKGCONFIGDIR)/libaio.pc"
-	for page in $(PAGES:man/%=%); do rm -f "$(DESTDIR)$(MANDIR)/man3/$$page"; done
+	for section in $(SECTIONS); do for page in $(PAGES:man/%=%); do \
+	    rm -f "$(DESTDIR)$(MANDIR)/man$$section/$$page"; done; done
+	if [ -d "$(DESTDIR)$(LIBDIR)/libaio-rs" ]; then \
+	    rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(LIBDIR)/libaio-rs"; fi
 	if [ -n "$(DESTDIR)" ] && cd "$(DESTDIR)"; then \
-	    for folder in $(PKGCONFIGDIR) $(LIBDIR) $(INCLUDEDIR) $(MANDIR)/man3; do \
+	    for folder in $(PKGCONFIGDIR) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(SECTIONS:%=$(MANDIR)/man%); do \
 	        if [ -d ".$$folder" ]; then \
 	            rmdir -p --ignore-fail-on-non-empty ".$$folder" 2>&1 | grep -v "'\.'" ; \
 	        fi; \
 	    done; true; \
 	fi
+
+# ---- Debian packages --------------------------------------------------------------------------
+
+# The folder that dpkg-buildpackage works in; what it makes is beside it.
+DEB := $(BUILD)/deb/libaio-rs-$(VERSION)
+
+# Of a copy, whose files are as old as the changelog: the same source gives the same packages.
+deb:
+	@scripts/need $(DEB_TOOLS)
+	rm -rf $(BUILD)/deb
+	mkdir -p $(DEB)
+	tar -c --exclude-vcs --exclude=./$(BUILD) --exclude=./build --exclude=./target \
+	    --mtime="$$(dpkg-parsechangelog -S Date)" . | tar -x -C $(DEB)
+	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS dpkg-buildpackage --build=binary --no-sign --no-pre-clean
+	lintian --allow-root --profile debian --fail-on error,warning --display-info $(BUILD)/deb/*.changes
+	@ls $(BUILD)/deb/*.deb
 
 clean:
 	rm -rf $(BUILD)

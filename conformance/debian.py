@@ -6,8 +6,11 @@ asks for what they leave out: the sources, another suite, another architecture.
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from conftest import WORK, run
@@ -98,3 +101,87 @@ def source_of(package: str) -> Path:
         run("dpkg-source", "--no-check", "-x", description, part)
         part.rename(folder)
     return folder
+
+
+# ---- a tree of its own -------------------------------------------------------------------------
+
+
+def mirror() -> str:
+    """Where the machine's own apt takes this release from."""
+    targets = run("apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)").stdout
+    found = [line.split() for line in targets.splitlines()]
+    places = [place for release, place in found if release == codename()]
+    assert places, f"apt's sources have nothing of {codename()}"
+    return places[0]
+
+
+def apt_setting(name: str) -> str:
+    return run("apt-config", "dump", "--format", "%v", name).stdout
+
+
+def downloads_like_apt() -> str:
+    """For wget, by which debootstrap downloads: apt's proxies and certificates."""
+    settings = {
+        "http_proxy": "Acquire::http::Proxy",
+        "https_proxy": "Acquire::https::Proxy",
+        "ca_certificate": "Acquire::https::CaInfo",
+        "certificate": "Acquire::https::SslCert",
+        "private_key": "Acquire::https::SslKey",
+    }
+    values = {name: apt_setting(key) for name, key in settings.items()}
+    return "".join(f"{name} = {value}\n" for name, value in values.items() if value)
+
+
+def trusted_keys() -> bytes:
+    """The keys that apt trusts, in one keyring."""
+    sources = [ETC / "sources.list", *sorted((ETC / "sources.list.d").glob("*"))]
+    texts = [file.read_text() for file in sources if file.is_file()]
+    named = {Path(at) for text in texts for at in re.findall(r"(?i)signed-by[:=]\s*(/\S+)", text)}
+    files = named | set((ETC / "trusted.gpg.d").glob("*")) | {ETC / "trusted.gpg"}
+    keys = b""
+    for file in sorted(file for file in files if file.is_file()):
+        key = file.read_bytes()
+        for armoured in re.findall(rb"-----BEGIN PGP.*?\n\r?\n(.*?)\n=.*?-----END", key, re.DOTALL):
+            keys += base64.b64decode(armoured)
+        if not key.startswith(b"-----BEGIN"):
+            keys += key
+    return keys
+
+
+def clean_tree(*packages: str, then: str) -> Path:
+    """A tar file of this release at its smallest with some packages; made once.
+
+    It is made in memory, in a mount namespace with which it goes. `then` is run in it, by a shell,
+    at the end; apt finds there the packages of the archive that were installed.
+    """
+    architecture = run("dpkg", "--print-architecture").stdout.strip()
+    tree = WORK / "trees" / f"{codename()}-{architecture}.tar"
+    what = tree.with_suffix(".txt")
+    recipe = "\n".join([TREE, *packages, then])
+    if tree.exists() and what.exists() and what.read_text() == recipe:
+        return tree
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    what.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=tree.parent) as name:
+        folder = Path(name)
+        (folder / "wgetrc").write_text(downloads_like_apt())
+        (folder / "keys").write_bytes(trusted_keys())
+        env = dict(os.environ, WGETRC=str(folder / "wgetrc"), DEBIAN_FRONTEND="noninteractive")
+        places = [folder, ",".join(packages), codename(), mirror(), tree, then]
+        run(*OWN_NAMESPACES, "--mount-proc", "sh", "-c", TREE, "sh", *places, env=env, timeout=900)
+    what.write_text(recipe)
+    return tree
+
+
+# What they mount, and what runs in them, ends with the command.
+OWN_NAMESPACES = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+TREE = """
+set -e
+mkdir "$1/tree"
+mount -t tmpfs tree "$1/tree"
+debootstrap --variant=minbase --keyring="$1/keys" --include="$2" "$3" "$1/tree" "$4"
+cd "$1/tree"
+echo force-unsafe-io > etc/dpkg/dpkg.cfg.d/unsafe
+chroot . sh -ec "$6"
+tar -cf "$5" .
+"""

@@ -20,6 +20,7 @@ import pytest
 
 from conftest import (
     BUILD,
+    PROJECT,
     WORK,
     environment,
     has_io_uring,
@@ -61,11 +62,14 @@ def on_ours(
     timeout: float = 120,
     contexts=True,
     on_io_uring=has_io_uring,
+    engine: str | None = None,
+    preloaded=False,
     **options,
 ):
     """Runs a program, and sees that it is our library that it runs on: in its memory map, and, for
-    a program that is over before anybody has looked there, by what the loader tells. And it is on
-    the engine asked for, where it makes any contexts; `on_io_uring` tells that of a process."""
+    a program that is over before anybody has looked there, by what the loader tells (which is
+    nothing of one that is preloaded). And it is on the engine asked for, by the environment where
+    no other way is told, where it makes any contexts; `on_io_uring` tells that of a process."""
     words = [str(word) for word in command]
     output = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     seen, rings, ended = set(), set(), threading.Event()
@@ -92,10 +96,11 @@ def on_ours(
     ran = subprocess.CompletedProcess(words, child.returncode, out, error)
     if check:
         assert ran.returncode == 0, f"{' '.join(words)}\n{out}{error}"
-    assert took and {file.parent for file in took | seen} == {
+    assert took or preloaded, f"{' '.join(words)} looked for no libaio"
+    assert {file.parent for file in took | seen} == {
         BUILD
     }, f"{' '.join(words)} ran on {took | seen}"
-    asked = env.get("LIBAIO_ENGINE") == "io_uring"
+    asked = (engine or env.get("LIBAIO_ENGINE")) == "io_uring"
     assert bool(rings) == (asked and contexts), f"{' '.join(words)} on io_uring: {rings}"
     return ran
 
@@ -178,6 +183,21 @@ def test_fio_with_switches(folder, engine, matrix, variable):
     env = environment(engine, **dict([variable.split("=")]))
     run_fio(folder, env, *WRITES, "--verify=crc32c")
     note(matrix, "fio", "fio", variable, "no error")
+
+
+def test_fio_with_the_launcher(folder, engine, matrix):
+    """Nothing in the environment but what `with-libaio-rs` sets there."""
+    script = PROJECT / "scripts/with-libaio-rs"
+    command = [script, f"--engine={engine}", *fio(*WRITES, *OWN_FILES, "--verify=crc32c")]
+    ran = on_ours(*command, cwd=folder, env=dict(os.environ), engine=engine, preloaded=True)
+    assert ran.stderr == ""
+    note(matrix, "fio", "fio", "with-libaio-rs, processes", "no error")
+    # The twin: what the launcher refuses leaves nothing.
+    (folder / "empty").mkdir()
+    bad = [script, "--engine=other", *command[2:]]
+    ran = run(*bad, check=False, cwd=folder / "empty")
+    assert ran.returncode == 125 and ran.stdout == "" and "--engine=other" in ran.stderr
+    assert not any((folder / "empty").iterdir())
 
 
 def test_fio_finds_what_was_damaged(folder, engine):

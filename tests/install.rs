@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -82,13 +83,25 @@ fn is_empty(folder: &Path) -> bool {
 }
 
 /// What an install leaves, with its folders' names.
-fn expected(libdir: &str, includedir: &str, mandir: &str, soname: &str) -> BTreeSet<String> {
+fn expected(
+    bindir: &str,
+    libdir: &str,
+    includedir: &str,
+    mandir: &str,
+    soname: &str,
+) -> BTreeSet<String> {
     let real = format!("{soname}.{}", &VERSION[2..]);
     let mut files: BTreeSet<String> =
         PAGES.iter().map(|p| format!("{mandir}/man3/{p}.3")).collect();
     for name in [real.as_str(), soname, "libaio.so", "libaio.a", "pkgconfig/libaio.pc"] {
         files.insert(format!("{libdir}/{name}"));
     }
+    // The folder of names that with-libaio-rs has programs look in.
+    for name in ["libaio.so", "libaio.so.1", "libaio.so.1t64"] {
+        files.insert(format!("{libdir}/libaio-rs/{name}"));
+    }
+    files.insert(format!("{bindir}/with-libaio-rs"));
+    files.insert(format!("{mandir}/man1/with-libaio-rs.1"));
     files.insert(format!("{includedir}/libaio.h"));
     files
 }
@@ -129,8 +142,13 @@ fn build_and_run(stage: &Path, libdir: &str, fixed: bool) -> String {
 
 #[test]
 fn install_puts_everything_where_it_is_told_and_uninstall_leaves_nothing() {
-    let defaults =
-        expected("usr/local/lib", "usr/local/include", "usr/local/share/man", "libaio.so.1");
+    let defaults = expected(
+        "usr/local/bin",
+        "usr/local/lib",
+        "usr/local/include",
+        "usr/local/share/man",
+        "libaio.so.1",
+    );
     let stage = install("install", &[]);
     assert_eq!(files(stage.path()), defaults);
     run_make("uninstall", stage.path(), &[]);
@@ -138,13 +156,19 @@ fn install_puts_everything_where_it_is_told_and_uninstall_leaves_nothing() {
 
     let variables = [
         "PREFIX=/usr",
+        "BINDIR=/opt/commands",
         "LIBDIR=/usr/lib/x86_64-linux-gnu",
         "INCLUDEDIR=/opt/headers",
         "MANDIR=/opt/man",
     ];
     let stage = install("install", &variables);
-    let elsewhere = expected("usr/lib/x86_64-linux-gnu", "opt/headers", "opt/man", "libaio.so.1");
+    let libdir = "usr/lib/x86_64-linux-gnu";
+    let elsewhere = expected("opt/commands", libdir, "opt/headers", "opt/man", "libaio.so.1");
     assert_eq!(files(stage.path()), elsewhere);
+    let launcher = stage.path().join("opt/commands/with-libaio-rs");
+    let text = fs::read_to_string(&launcher).expect("the launcher");
+    assert!(text.contains(&format!("'/{libdir}'")) && !text.contains("@LIBDIR@"), "{text}");
+    assert_eq!(fs::metadata(&launcher).expect("the launcher").permissions().mode() & 0o777, 0o755);
     run_make("uninstall", stage.path(), &variables);
     assert!(is_empty(stage.path()));
 }
@@ -157,7 +181,10 @@ fn a_destination_with_a_space_in_it_is_one_folder() {
     fs::write(&other, "").expect("a file");
     build();
     run_make("install", &stage, &["PREFIX=/usr"]);
-    assert_eq!(files(&stage), expected("usr/lib", "usr/include", "usr/share/man", "libaio.so.1"));
+    assert_eq!(
+        files(&stage),
+        expected("usr/bin", "usr/lib", "usr/include", "usr/share/man", "libaio.so.1")
+    );
     run_make("uninstall", &stage, &["PREFIX=/usr"]);
     assert!(is_empty(&stage) && other.exists());
 }
@@ -165,10 +192,12 @@ fn a_destination_with_a_space_in_it_is_one_folder() {
 #[test]
 fn uninstall_takes_nothing_of_others() {
     let stage = install("install", &["PREFIX=/usr"]);
-    let other = stage.path().join("usr/lib/libother.so");
-    fs::write(&other, "").expect("a file");
+    let others = ["usr/bin/other", "usr/lib/libaio-rs/other.so", "usr/lib/libother.so"];
+    for other in others {
+        fs::write(stage.path().join(other), "").expect("a file");
+    }
     run_make("uninstall", stage.path(), &["PREFIX=/usr"]);
-    assert_eq!(files(stage.path()), BTreeSet::from(["usr/lib/libother.so".to_owned()]));
+    assert_eq!(files(stage.path()), BTreeSet::from(others.map(str::to_owned)));
 }
 
 #[test]
@@ -176,7 +205,10 @@ fn the_renamed_soname_installs_under_its_name() {
     let variables = ["PREFIX=/usr", "SONAME=libaio.so.1t64", "BUILD=build/soname-install"];
     let stage = install("install", &variables);
     let files = files(stage.path());
-    assert_eq!(files, expected("usr/lib", "usr/include", "usr/share/man", "libaio.so.1t64"));
+    assert_eq!(
+        files,
+        expected("usr/bin", "usr/lib", "usr/include", "usr/share/man", "libaio.so.1t64")
+    );
     assert!(build_and_run(stage.path(), "usr/lib", false).contains("Read 9 bytes"));
 }
 

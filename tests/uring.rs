@@ -82,6 +82,21 @@ fn who_sleeps_wakes_when_the_first_eventfd_comes() {
 }
 
 #[test]
+fn a_second_thread_comes() {
+    holds("uring/a_second_thread_comes");
+}
+
+#[test]
+fn old_requests_beside_a_second_thread() {
+    holds("uring/old_requests_beside_a_second_thread");
+}
+
+#[test]
+fn no_descriptor_for_a_second_thread() {
+    holds("uring/no_descriptor_for_a_second_thread");
+}
+
+#[test]
 fn destroy_beside_those_who_submit() {
     holds("uring/destroy_beside_those_who_submit");
 }

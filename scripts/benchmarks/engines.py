@@ -69,7 +69,8 @@ def cached(file, depth, kind):
 
 
 def write(file, how, kind):
-    """Writes 32 deep, with `fdatasync` after each write of another thread to the same file."""
+    """Writes 32 deep, with `fdatasync` after each write of another thread to the same file. With
+    O_DIRECT in both or neither: beside writes through the page cache, others end with EIO."""
     extending = how["does"] == "extending"
     if extending:
         file.unlink(missing_ok=True)
@@ -83,9 +84,9 @@ def write(file, how, kind):
     jobs = fio(
         [
             f"--filename={file}", f"--runtime={2 * SECONDS}", "--slat_percentiles=1",
-            "--clat_percentiles=1",
+            "--clat_percentiles=1", f"--direct={int(how['direct'])}",
             "--name=writer", "--ioengine=libaio", "--iodepth=32", *mode, *pace,
-            f"--bs={BLOCK[how['does']]}", f"--direct={int(how['direct'])}",
+            f"--bs={BLOCK[how['does']]}",
             "--name=syncer", "--ioengine=sync", "--fdatasync=1", "--rw=randwrite", "--size=1m",
             *(mode[2:] if extending else ["--overwrite=1"]),
         ],

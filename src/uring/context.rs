@@ -6,18 +6,21 @@
 //! themselves (fio, SPDK, Seastar) call `io_getevents` instead. One that does not look (QEMU) finds a
 //! ring that works, once it has asked for notification by an eventfd (`pump.rs`).
 
+use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 
 use libc::{EAGAIN, EINVAL, ENOMEM};
 
+use super::entry::Known;
 use super::free::Free;
 use super::pump::Pump;
-use super::queues::Queues;
+use super::queues::{Kind, Queues};
+use super::sharing::{Sharing, Where};
 use super::slots::{Slot, Slots};
-use super::sys;
 use super::table::{self, Place, Table};
+use super::{Rest, forked, sys};
 use crate::abi::{io_context_t, io_event};
 use crate::ring::{self, HEADER_LENGTH};
 use crate::sync::{AtomicU32, Ordering, fence};
@@ -31,12 +34,18 @@ const TRIES: usize = 16;
 
 /// What belongs to one context.
 pub(super) struct Context {
-    pub(super) queues: Queues,
+    /// The quiet io_uring, and the shared one, which is written before `sharing` says that it is there.
+    queues: UnsafeCell<[MaybeUninit<Queues>; 2]>,
+    pub(super) sharing: Sharing,
+    /// Entries of either submission queue.
+    submissions: u32,
     pub(super) slots: Slots,
+    pub(super) known: Known,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
-    /// How many threads sleep in the kernel until there are completions.
-    pub(super) sleepers: AtomicU32,
+    /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
+    /// counts.
+    sleepers: AtomicU32,
     /// The number of its place in the table.
     place: usize,
     /// The mapping that all of this lies in.
@@ -89,8 +98,8 @@ impl Context {
         let layout = Layout::new(maxevents)?;
         let requests = layout.nr - 1;
         let submissions = maxevents.clamp(1, MOST_SUBMISSIONS).next_power_of_two();
-        let queues = Queues::new(submissions, requests).map_err(out_of)?;
-        let fd = queues.fd;
+        let quiet = Queues::new(Kind::Quiet, submissions, requests).map_err(out_of)?;
+        let fd = quiet.fd;
         match placed_memory(table, &layout) {
             Ok((memory, number, place)) => {
                 let at = |offset: usize| memory.wrapping_byte_add(offset);
@@ -102,8 +111,11 @@ impl Context {
                         MaybeUninit::<Free>::zeroed().assume_init(),
                     );
                     memory.cast::<Context>().write(Context {
-                        queues,
+                        queues: UnsafeCell::new([MaybeUninit::new(quiet), MaybeUninit::uninit()]),
+                        sharing: MaybeUninit::<Sharing>::zeroed().assume_init(),
+                        submissions,
                         slots,
+                        known: MaybeUninit::<Known>::zeroed().assume_init(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
                         place: number,
@@ -112,13 +124,13 @@ impl Context {
                     });
                     ring::make_strange(at(layout.ring_at).cast(), layout.nr);
                 }
-                super::forked::note_descriptor(number, fd);
+                forked::note(number, forked::Whose::Quiet, fd);
                 let address: io_context_t = at(layout.ring_at).cast();
                 table.open(number, place, address.addr(), memory.cast());
                 Ok(address)
             }
             Err(error) => {
-                queues.close();
+                quiet.close();
                 Err(error)
             }
         }
@@ -140,8 +152,101 @@ impl Context {
     pub(super) fn is_full(&self, pending: u32) -> bool {
         // An event in the ring counts until it was taken, as the kernel's does. Looked at last: what
         // the pump moves meanwhile is counted twice rather than not at all.
-        let in_use = (self.queues.in_use() + pending).saturating_sub(self.pump.kept());
+        let in_use = pending + self.queues().iter().map(Queues::requests).sum::<u32>();
         self.pump.is_on() && in_use + ring::events_in(&self.ring()) >= self.slots.count()
+    }
+
+    /// Notes that a thread uses the context, before it submits or waits.
+    #[inline]
+    pub(super) fn note(&self, me: usize) {
+        if !self.sharing.knows(me) {
+            system::with_signals_blocked(|_| self.sharing.note::<Rest>(me, || self.make_shared()));
+        }
+    }
+
+    /// Makes the shared io_uring; whether there was one to be had.
+    #[cold]
+    fn make_shared(&self) -> bool {
+        let made = Queues::new(Kind::Shared, self.submissions, self.slots.count());
+        let Ok(queues) = made else { return false };
+        forked::note(self.place, forked::Whose::Shared, queues.fd);
+        // SAFETY: only who makes it is here, and nobody looks yet.
+        unsafe { self.queues.get().cast::<Queues>().add(1).write(queues) };
+        true
+    }
+
+    /// Its io_urings: the quiet one, and the shared one where there is one.
+    #[inline]
+    pub(super) fn queues(&self) -> &[Queues] {
+        let there = 1 + usize::from(self.sharing.has_shared());
+        // SAFETY: the first is always there; the other was written before `sharing` said so, and is
+        // not written again.
+        unsafe { core::slice::from_raw_parts(self.queues.get().cast(), there) }
+    }
+
+    /// The io_uring of a thread that is alone.
+    #[inline]
+    pub(super) fn quiet(&self) -> &Queues {
+        // SAFETY: as above.
+        unsafe { &*self.queues.get().cast() }
+    }
+
+    /// The shared io_uring. `sharing` has said that there is one.
+    #[inline]
+    fn shared(&self) -> &Queues {
+        // SAFETY: as above.
+        unsafe { &*self.queues.get().cast::<Queues>().add(1) }
+    }
+
+    /// The io_uring that requests go to. The caller holds the lock of those who submit, or has
+    /// interrupted its own thread's hold of it (`below`).
+    #[inline]
+    pub(super) fn open(&self, below: bool) -> &Queues {
+        if self.sharing.goes_to_shared(below) { self.shared() } else { self.quiet() }
+    }
+
+    /// The one io_uring that all requests are in, now and for as long as this thread, which was noted,
+    /// may look or sleep; None where it is not only one. (To sleep where it is the quiet one a thread
+    /// counts itself first: [`Sleeper`].)
+    #[inline]
+    pub(super) fn only(&self, me: usize) -> Option<&Queues> {
+        match self.sharing.place(me) {
+            Where::Quiet => Some(self.quiet()),
+            Where::Shared if self.quiet().in_use() == 0 => Some(self.shared()),
+            Where::Shared | Where::Both => None,
+        }
+    }
+
+    /// The descriptors of its io_urings, for `ppoll`: -1 for none.
+    pub(super) fn descriptors(&self) -> [c_int; 2] {
+        [self.quiet().fd, if self.sharing.has_shared() { self.shared().fd } else { -1 }]
+    }
+
+    /// How many completions nobody has taken.
+    pub(super) fn ready(&self) -> u32 {
+        self.queues().iter().map(Queues::ready).sum()
+    }
+
+    /// How many entries have no completion yet.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.queues().iter().map(Queues::in_flight).sum()
+    }
+
+    /// Cancels the request with that `user_data`, wherever it is: 0, or `-errno`.
+    pub(super) fn cancel(&self, user_data: u64) -> c_int {
+        let mut answer = -libc::ENOENT;
+        for queues in self.queues() {
+            answer = sys::cancel(queues.fd, user_data);
+            if answer != -libc::ENOENT {
+                break;
+            }
+        }
+        answer
+    }
+
+    /// How many threads sleep in the kernel until there are completions.
+    pub(super) fn sleepers(&self) -> u32 {
+        self.sleepers.load(Ordering::SeqCst) + self.sharing.sleepers()
     }
 
     /// Gives back all that the context has, itself included. Nobody uses it, and nothing is in flight.
@@ -152,8 +257,8 @@ impl Context {
         // SAFETY: upheld by the caller.
         let context = unsafe { &*this };
         context.slots.notify_all();
-        super::forked::forget_descriptors(context.place);
-        context.queues.close();
+        forked::forget(context.place);
+        context.queues().iter().for_each(Queues::close);
         context.pump.close();
         system::unmap(context.memory, context.size);
     }
@@ -203,18 +308,29 @@ fn placed_memory<'a>(
 }
 
 /// Counts a thread that is about to sleep until there are completions.
-pub(super) struct Sleeper<'a>(&'a AtomicU32);
+pub(super) struct Sleeper<'a> {
+    context: &'a Context,
+    /// Whether it sleeps on the quiet io_uring alone, to which requests go until it wakes.
+    pub(super) alone: bool,
+}
 
 impl<'a> Sleeper<'a> {
-    pub(super) fn on(context: &'a Context) -> Self {
-        context.sleepers.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst); // pairs with the one in `work` (`pump.rs`)
-        Sleeper(&context.sleepers)
+    pub(super) fn on(context: &'a Context, me: usize) -> Self {
+        let alone = context.sharing.falls_asleep(me);
+        if !alone {
+            context.sleepers.fetch_add(1, Ordering::SeqCst);
+            fence(Ordering::SeqCst); // pairs with the one in `work` (`pump.rs`)
+        }
+        Sleeper { context, alone }
     }
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        if self.alone {
+            self.context.sharing.wakes();
+        } else {
+            self.context.sleepers.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }

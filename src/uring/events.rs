@@ -7,16 +7,16 @@ use libc::{EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ETIME, sigset_t,
 use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
-use super::queues::Completions;
+use super::queues::{Completions, Queues};
 use super::setup::{destroy, enter, leave};
 use super::submit::submit_again;
 use super::table::{Place, find};
 use super::{Rest, sys, thread_end};
-use crate::abi::io_context_t;
+use crate::abi::{io_context_t, io_event};
 use crate::config;
 use crate::gate::{Pause as _, Turn};
 use crate::request::Request;
-use crate::ring::{self, Reaped};
+use crate::ring::{self, Nest, Reaped};
 use crate::spin::{self, Look, Watched};
 use crate::sync::{Ordering, compiler_fence};
 use crate::system::{self, duration_ns, fail, now_ns, refuses, sleep_under, this_thread};
@@ -67,16 +67,54 @@ unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -
     let me = this_thread();
     let held = || place.gate.is_held_by(me);
     let (to, most) = (request.events.wrapping_add(taken as usize), request.most() - taken);
-    // SAFETY: inside the gate, room as the caller says.
-    let reaped = unsafe {
-        if context.pump.is_on() {
-            ring::reap(&context.ring(), &place.nest, least, most, to, held)
-        } else {
-            ring::reap(&completions(context), &place.nest, least, most, to, held)
-        }
+    let reaped = if context.pump.is_on() {
+        let [nest, _] = &place.nests;
+        // SAFETY: inside the gate, room as the caller says.
+        unsafe { ring::reap(&context.ring(), nest, least, most, to, held) }
+    } else {
+        let of = match context.only(me) {
+            Some(only) => core::slice::from_ref(only),
+            // How many there are in both is told by taking them.
+            None if least > 0 => &[],
+            None => context.queues(),
+        };
+        each(of, most, to, |queues, most, to| {
+            let nest = nest_of(place, queues);
+            // SAFETY: as above.
+            unsafe { ring::reap(&completions(context, queues), nest, least, most, to, held) }
+        })
     };
     leave_gate(place, address);
     outcome(reaped)
+}
+
+/// How far a reap of those completions has come.
+fn nest_of<'a>(place: &'a Place, queues: &Queues) -> &'a Nest {
+    let [quiet, shared] = &place.nests;
+    if queues.number == 0 { quiet } else { shared }
+}
+
+/// Takes up to `most` events to `to`, of one io_uring after the other.
+#[inline]
+fn each(
+    of: &[Queues],
+    most: u32,
+    to: *mut io_event,
+    reap: impl Fn(&Queues, u32, *mut io_event) -> Reaped,
+) -> Reaped {
+    if of.is_empty() {
+        return Reaped::Fewer;
+    }
+    let mut taken = 0;
+    for queues in of {
+        match reap(queues, most - taken, to.wrapping_add(taken as usize)) {
+            Reaped::Taken(n) => taken += n,
+            // What was taken before is the caller's.
+            _ if taken > 0 => break,
+            other => return other,
+        }
+    }
+    Reaped::Taken(taken)
 }
 
 fn outcome(reaped: Reaped) -> Take {
@@ -88,12 +126,8 @@ fn outcome(reaped: Reaped) -> Take {
     }
 }
 
-fn completions(context: &Context) -> Completions<'_> {
-    Completions {
-        queues: &context.queues,
-        slots: &context.slots,
-        may_be_orphans: thread_end::was_there_any(),
-    }
+fn completions<'a>(context: &'a Context, queues: &'a Queues) -> Completions<'a> {
+    Completions { queues, slots: &context.slots, may_be_orphans: thread_end::was_there_any() }
 }
 
 /// Leaves the gate after a reap; where a signal handler destroyed the context meanwhile, does it now.
@@ -127,13 +161,17 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
             // does not run long enough for another to come to the place.
             let context = unsafe { place.context() };
             let (to, most) = (request.events.wrapping_add(taken as usize), request.most() - taken);
-            // SAFETY: room as the caller says, and signals are blocked.
-            outcome(unsafe {
-                if context.pump.is_on() {
-                    ring::reap_nested(&context.ring(), &place.nest, most, to)
-                } else {
-                    ring::reap_nested(&completions(context), &place.nest, most, to)
-                }
+            outcome(if context.pump.is_on() {
+                let [nest, _] = &place.nests;
+                // SAFETY: room as the caller says, and signals are blocked.
+                unsafe { ring::reap_nested(&context.ring(), nest, most, to) }
+            } else {
+                each(context.queues(), most, to, |queues, most, to| {
+                    let (completions, nest) =
+                        (completions(context, queues), nest_of(place, queues));
+                    // SAFETY: as above.
+                    unsafe { ring::reap_nested(&completions, nest, most, to) }
+                })
             })
         }),
     }
@@ -180,6 +218,7 @@ unsafe fn get_events_as_user(
 ) -> Result<c_int, c_int> {
     // SAFETY: upheld by the caller.
     let context = unsafe { place.context() };
+    context.note(this_thread());
     if !(0 <= request.min_nr && request.min_nr <= request.nr) {
         return Err(if is_readable(request.timeout) { EINVAL } else { EFAULT });
     }
@@ -254,7 +293,7 @@ unsafe fn take_or_fault(
     }
     let there = match context.pump.is_on() {
         true => ring::events_in(&context.ring()),
-        false => context.queues.ready(),
+        false => context.ready(),
     };
     if there > 0 { Err(EFAULT) } else { Ok(Take::Taken(0)) }
 }
@@ -265,14 +304,23 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
         return true;
     }
     let me = this_thread();
-    if completions(context).orphan().is_none() || !place.gate.enter_user(me) {
+    let of = |queues| completions(context, queues);
+    if !context.queues().iter().any(|queues| of(queues).orphan().is_some())
+        || !place.gate.enter_user(me)
+    {
         return true;
     }
     let settled = system::with_signals_blocked(|_| {
-        let found = !context.pump.is_on() && !place.life.is_over();
-        let completions = completions(context);
-        let orphan = completions.orphan().filter(|_| found);
-        orphan.inspect(|cqe| submit_again(context, place, cqe)).is_some()
+        let mut settled = false;
+        if !context.pump.is_on() && !place.life.is_over() {
+            for queues in context.queues() {
+                if let Some(cqe) = of(queues).orphan() {
+                    submit_again(context, place, queues, cqe);
+                    settled = true;
+                }
+            }
+        }
+        settled
     });
     leave_gate(place, context.address());
     !settled
@@ -301,11 +349,7 @@ fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64
 
 /// Whether there is anything to take.
 fn is_something(context: &Context) -> bool {
-    if context.pump.is_on() {
-        ring::events_in(&context.ring()) > 0
-    } else {
-        context.queues.ready() > 0
-    }
+    if context.pump.is_on() { ring::events_in(&context.ring()) > 0 } else { context.ready() > 0 }
 }
 
 /// Sleeps in the kernel; as [`wait`].
@@ -333,15 +377,17 @@ fn sleep_in_kernel(
     if context.pump.is_on() {
         return sleep_on_bell(place, context, request, time_or_none);
     }
-    let _counted = Sleeper::on(context);
+    let me = this_thread();
+    let counted = Sleeper::on(context, me);
     if place.life.is_over() || context.pump.is_on() {
         return 0;
     }
-    if request.with_mask {
-        // As io_pgetevents, and unlike io_uring_enter, it goes on after a stop.
-        let answer = sys::wait_readable(context.queues.fd, time_or_none, request.sigmask);
-        return after(answer, request.sigmask);
-    }
+    let only = if counted.alone { Some(context.quiet()) } else { context.only(me) };
+    // As io_pgetevents, and unlike io_uring_enter, ppoll goes on after a stop.
+    let Some(queues) = only.filter(|_| !request.with_mask) else {
+        let fds = only.map_or(context.descriptors(), |only| [only.fd, -1]);
+        return after(sys::wait_readable(fds, time_or_none, request.sigmask), request.sigmask);
+    };
     // It has 64 bits for either part everywhere.
     let kernel_time = __kernel_timespec { tv_sec: time.tv_sec as _, tv_nsec: time.tv_nsec as _ };
     // More than the queue was made for cannot come.
@@ -352,8 +398,7 @@ fn sleep_in_kernel(
         min_wait_usec: 0,
         ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
     };
-    let flags = context.queues.wait_flags;
-    after(sys::enter(context.queues.fd, 0, more, flags, Some(&arg)), ptr::null())
+    after(sys::enter(queues.fd, 0, more, queues.wait_flags, Some(&arg)), ptr::null())
 }
 
 /// What a sleep in the kernel comes to that has answered so: 0, or the error that ends the call.
@@ -386,7 +431,7 @@ fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut 
     pump.wait();
     let mut answer = 0;
     if ring::events_in(&context.ring()) == 0 && !place.life.is_over() {
-        answer = sys::wait_readable(pump.bell(), time, request.sigmask);
+        answer = sys::wait_readable([pump.bell(), -1], time, request.sigmask);
         if answer > 0 && !place.life.is_over() {
             sys::silence_bell(pump.bell());
             // What the destroyer has rung meanwhile is for all.

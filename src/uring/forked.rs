@@ -24,8 +24,16 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// For each place the io_uring and the bell, each a descriptor and 1.
-type Descriptors = [[AtomicI32; 2]; table::places()];
+/// For each place its descriptors, each a number and 1.
+type Descriptors = [[AtomicI32; 3]; table::places()];
+
+/// What a descriptor of a context is.
+#[derive(Clone, Copy)]
+pub(super) enum Whose {
+    Quiet,
+    Shared,
+    Bell,
+}
 
 static DESCRIPTORS: AtomicPtr<Descriptors> = AtomicPtr::new(ptr::null_mut());
 /// Places from there on never had any.
@@ -49,28 +57,21 @@ pub(super) fn prepare() -> bool {
     true
 }
 
-fn descriptors(place: usize) -> Option<&'static [AtomicI32; 2]> {
+fn descriptors(place: usize) -> Option<&'static [AtomicI32; 3]> {
     // SAFETY: never freed.
     unsafe { DESCRIPTORS.load(Ordering::Acquire).as_ref() }?.get(place)
 }
 
-/// A context has got its io_uring.
-pub(super) fn note_descriptor(place: usize, fd: c_int) {
+/// A context has got a descriptor.
+pub(super) fn note(place: usize, whose: Whose, fd: c_int) {
     EVER_USED.fetch_max(place as u32 + 1, Ordering::Relaxed);
-    if let Some([ring, _]) = descriptors(place) {
-        ring.store(fd + 1, Ordering::Relaxed);
-    }
-}
-
-/// A context has got a bell.
-pub(super) fn note_bell(place: usize, fd: c_int) {
-    if let Some([_, bell]) = descriptors(place) {
-        bell.store(fd + 1, Ordering::Relaxed);
+    if let Some(descriptor) = descriptors(place).and_then(|all| all.get(whose as usize)) {
+        descriptor.store(fd + 1, Ordering::Relaxed);
     }
 }
 
 /// A context is about to close its descriptors.
-pub(super) fn forget_descriptors(place: usize) {
+pub(super) fn forget(place: usize) {
     for descriptor in descriptors(place).into_iter().flatten() {
         descriptor.store(0, Ordering::Relaxed);
     }

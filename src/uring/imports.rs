@@ -151,9 +151,12 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
         if table == 0 {
             continue;
         }
-        for i in 0..size.checked_div(words.max(2) * size_of::<usize>()).unwrap_or(0) {
+        // (Not divided by a number: that may be 0 as far as the compiler knows.)
+        let words = if words == 3 { 3 } else { 2 };
+        let entries = size / size_of::<usize>() / words;
+        for i in 0..entries {
             // SAFETY: the table has as many entries; the second word of each is its `r_info`.
-            let info = unsafe { (at(table) as *const usize).add(i * words.max(2) + 1).read() };
+            let info = unsafe { (at(table) as *const usize).add(i * words + 1).read() };
             look(info >> SYMBOL_SHIFT);
         }
     }

@@ -8,9 +8,10 @@
 //! | `entry` | from an iocb to an entry, and what `io_submit` answers to a bad one |
 //! | `table` | where an address finds its context |
 //! | `life` | how long a context lives, beside those who use it |
-//! | `context` | the memory of a context |
+//! | `context` | the memory of a context, and its io_urings |
 //! | `slots`, `free` | the requests in use |
-//! | `queues` | the two queues of the io_uring, as they are mapped |
+//! | `sharing` | which of a context's two io_urings requests go to |
+//! | `queues` | the two queues of an io_uring, as they are mapped |
 //! | `lock` | the exclusion of those who submit |
 //! | `pump` | the thread that serves a context with eventfds |
 //! | `forked`, `thread_end`, `imports` | what forks, threads that end, and unusual programs need |
@@ -58,6 +59,7 @@ mod pump;
 mod queues;
 #[cfg(not(loom))]
 mod setup;
+pub(crate) mod sharing;
 #[cfg(not(loom))]
 mod slots;
 #[cfg(not(loom))]

@@ -1,5 +1,6 @@
 //! What this engine adds to the exclusion, under loom (as `src/model.rs`): the life of a context beside
-//! its users, the lock of the submission queue, the free slots, and waiting for a turn at the gate.
+//! its users, the lock of the submission queue, the free slots, waiting for a turn at the gate, and the
+//! way from one io_uring to two.
 //!
 //! Each model has a twin that is broken on purpose, and must fail.
 
@@ -13,6 +14,7 @@ use loom::thread;
 use super::free::Free;
 use super::life::Life;
 use super::lock::{Lock, Taken};
+use super::sharing::{Sharing, Where};
 use crate::gate::{Entry, Gate, Turn};
 use crate::model::{Yield, check};
 use crate::sync::{AtomicU32, Ordering};
@@ -230,4 +232,162 @@ fn who_waits_beside_a_destroyer_finds_the_context_dead_at_last() {
         other.join().expect("a reaper");
         assert_eq!(take_a_turn(&gate, 8), Turn::Dead);
     });
+}
+
+/// A context's two io_urings, as the number of requests that went to each.
+struct Two {
+    sharing: Sharing,
+    lock: Lock,
+    quiet: AtomicU32,
+    shared: AtomicU32,
+}
+
+/// What the twin of a model leaves out.
+#[derive(Clone, Copy, PartialEq)]
+enum Left {
+    Nothing,
+    /// The first thread does not count itself before it sleeps.
+    Counting,
+    /// Who submits does not do so under the lock.
+    Lock,
+}
+
+const FIRST: usize = 8;
+const SECOND: usize = 16;
+
+impl Two {
+    fn new() -> Arc<Two> {
+        Arc::new(Two {
+            sharing: Sharing::new(),
+            lock: Lock::new(),
+            quiet: AtomicU32::new(0),
+            shared: AtomicU32::new(0),
+        })
+    }
+
+    fn submit(&self, me: usize, left: Left) {
+        self.sharing.note::<Yield>(me, || true);
+        if left != Left::Lock {
+            assert_eq!(self.lock.take::<Yield>(me), Taken::Now);
+        }
+        let to = if self.sharing.goes_to_shared(false) { &self.shared } else { &self.quiet };
+        to.fetch_add(1, Ordering::Release);
+        self.lock.release();
+    }
+
+    /// The first thread sleeps: where on the quiet io_uring alone, nothing goes to the other until it
+    /// wakes.
+    fn sleep_as_the_first(&self, left: Left) {
+        let alone = match left {
+            Left::Counting => self.sharing.place(FIRST) == Where::Quiet,
+            _ => self.sharing.falls_asleep(FIRST),
+        };
+        if alone {
+            loom::sync::atomic::fence(Ordering::SeqCst);
+            let missed = self.shared.load(Ordering::Relaxed);
+            assert_eq!(missed, 0, "sleeps on the quiet one, and a request went to the other");
+            if left != Left::Counting {
+                self.sharing.wakes();
+            }
+        }
+    }
+
+    /// A thread that looks where the requests are: in the shared one alone only where none comes to the
+    /// quiet one any more.
+    fn look(&self, me: usize) {
+        if self.sharing.place(me) == Where::Shared {
+            let before = self.quiet.load(Ordering::Acquire);
+            loom::thread::yield_now();
+            let after = self.quiet.load(Ordering::Acquire);
+            assert_eq!(before, after, "a request went to the quiet one, which nobody looks at");
+        }
+    }
+}
+
+fn the_first_sleeps_while_a_second_submits(left: Left) {
+    check(3, move || {
+        let two = Two::new();
+        two.sharing.note::<Yield>(FIRST, || true);
+        let other = {
+            let two = Arc::clone(&two);
+            thread::spawn(move || two.submit(SECOND, Left::Nothing))
+        };
+        two.sleep_as_the_first(left);
+        other.join().expect("the second");
+    });
+}
+
+#[test]
+fn who_sleeps_alone_misses_nothing() {
+    the_first_sleeps_while_a_second_submits(Left::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "sleeps on the quiet one")]
+fn who_is_not_counted_misses_a_request() {
+    the_first_sleeps_while_a_second_submits(Left::Counting);
+}
+
+fn both_submit_and_one_looks(left: Left) {
+    check(3, move || {
+        let two = Two::new();
+        two.sharing.note::<Yield>(FIRST, || true);
+        let other = {
+            let two = Arc::clone(&two);
+            thread::spawn(move || {
+                two.submit(SECOND, left);
+                two.look(SECOND);
+            })
+        };
+        two.submit(FIRST, left);
+        other.join().expect("the second");
+        let all = two.quiet.load(Ordering::Relaxed) + two.shared.load(Ordering::Relaxed);
+        assert_eq!(all, 2);
+    });
+}
+
+#[test]
+fn nothing_goes_to_the_quiet_one_once_it_is_shared() {
+    both_submit_and_one_looks(Left::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "which nobody looks at")]
+fn without_the_lock_something_does() {
+    both_submit_and_one_looks(Left::Lock);
+}
+
+/// Three threads at once: one shared io_uring is made, and each knows of it; or of there being none.
+fn two_come_to_the_first(made: bool) {
+    check(2, move || {
+        let two = Two::new();
+        two.sharing.note::<Yield>(FIRST, || made);
+        let makers = Arc::new(AtomicU32::new(0));
+        let come = move |two: &Two, makers: &AtomicU32, me| {
+            two.sharing.note::<Yield>(me, || {
+                makers.fetch_add(1, Ordering::Relaxed);
+                made
+            });
+            assert_eq!(two.sharing.has_shared(), made);
+            let place = if made { Where::Both } else { Where::Quiet };
+            assert_eq!(two.sharing.place(me), place);
+        };
+        let other = {
+            let (two, makers) = (Arc::clone(&two), Arc::clone(&makers));
+            thread::spawn(move || come(&two, &makers, SECOND))
+        };
+        come(&two, &makers, 24);
+        other.join().expect("the second");
+        assert_eq!(makers.load(Ordering::Relaxed), 1, "made once");
+    });
+}
+
+#[test]
+fn one_shared_io_uring_is_made() {
+    two_come_to_the_first(true);
+}
+
+#[test]
+fn or_none() {
+    two_come_to_the_first(false);
 }

@@ -7,7 +7,7 @@
 //!
 //! | state | who takes completions off the queue | where `io_getevents` looks, where it sleeps |
 //! | --- | --- | --- |
-//! | off | who holds the gate in state *user* | the queue; `io_uring_enter` |
+//! | off | who holds the gate in state *user* | the queues; `io_uring_enter`, or `ppoll` on both |
 //! | on | the pump alone | the ring; `ppoll` on the bell |
 //!
 //! It goes on at the first request with an eventfd, by a thread that holds the gate in state *user*,
@@ -21,9 +21,9 @@
 //! either side has one of the two see the other. Who wakes silences the bell before it looks again, and
 //! rings anew where it leaves events to others (`events.rs`).
 //!
-//! Those who sleep already when the pump goes on do so in the kernel, until the queue has as many
+//! Those who sleep already when the pump goes on do so in the kernel, until a queue has as many
 //! completions as they want, or any at all (`events.rs`). The former count what has come since; for the
-//! latter one completion always stays in the queue while there are any.
+//! latter one completion always stays in each queue while there are any.
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
@@ -31,9 +31,10 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use libc::EAGAIN;
-use linux_raw_sys::io_uring::IORING_ENTER_GETEVENTS;
+use linux_raw_sys::io_uring::{IORING_ENTER_GETEVENTS, io_uring_cqe};
 
 use super::context::Context;
+use super::queues::Queues;
 use super::table::Place;
 use super::{INTERNAL, Rest, sys};
 use crate::gate::Pause as _;
@@ -58,8 +59,6 @@ pub(super) struct Pump {
     waiters: AtomicU32,
     /// The bell's descriptor and 1.
     bell: AtomicU32,
-    /// Whether there is a completion in the queue that is no request's, and stays.
-    kept: AtomicU32,
     /// Written before `on`, read by the destroyer.
     thread: UnsafeCell<libc::pthread_t>,
 }
@@ -98,11 +97,6 @@ impl Pump {
         }
     }
 
-    /// How many of the completions in the queue are no request's.
-    pub(super) fn kept(&self) -> u32 {
-        self.kept.load(Ordering::Relaxed)
-    }
-
     /// Gives the bell back.
     pub(super) fn close(&self) {
         if self.bell() >= 0 && sys::is_eventfd(self.bell()) {
@@ -120,7 +114,7 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
             return Err(EAGAIN);
         }
         pump.bell.store(bell as u32 + 1, Ordering::Relaxed);
-        super::forked::note_bell(context.number(), bell);
+        super::forked::note(context.number(), super::forked::Whose::Bell, bell);
     }
     let mut thread = MaybeUninit::uninit();
     // The thread inherits the mask: no handler of the program's runs on it.
@@ -192,12 +186,11 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
     fence(Ordering::SeqCst); // pairs with the one in `Sleeper::on`
     loop {
         let moved = work.move_all();
-        let kept = context.pump.kept();
         // Nothing is put in any more but below a signal handler that destroys (`setup.rs`).
-        if place.life.is_over() && context.queues.in_use() <= kept {
+        if place.life.is_over() && context.queues().iter().all(|queues| queues.requests() == 0) {
             return ptr::null_mut();
         }
-        if !moved && sys::enter(context.queues.fd, 0, 1 + kept, IORING_ENTER_GETEVENTS, None) < 0 {
+        if !moved && !work.wait() {
             // The program has closed the descriptor: nothing is certain to come any more.
             if place.life.is_over() {
                 return ptr::null_mut();
@@ -208,51 +201,74 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
 }
 
 impl Work {
+    /// The thread as one that uses the context.
+    fn me(&self) -> usize {
+        ptr::from_ref(self.context).addr()
+    }
+
+    /// Waits until there is a completion to move; false where that is not possible.
+    fn wait(&self) -> bool {
+        let Work { context, .. } = self;
+        let kept = |queues: &Queues| queues.kept.load(Ordering::Relaxed);
+        if let Some(queues) = context.only(self.me()) {
+            let more = 1 + kept(queues);
+            return sys::enter(queues.fd, 0, more, IORING_ENTER_GETEVENTS, None) >= 0;
+        }
+        // Queues that have something all the time cannot be polled for more.
+        if context.queues().iter().any(|queues| kept(queues) != 0) {
+            return false;
+        }
+        sys::wait_readable(context.descriptors(), ptr::null_mut(), ptr::null()) >= 0
+    }
+
     /// Moves every completion that is there; whether there was any.
     fn move_all(&self) -> bool {
-        let Work { context, place } = self;
         let mut moved = false;
-        loop {
-            let ready = context.queues.ready();
-            if ready == 0 {
-                break;
-            }
-            let head = context.queues.cq_head().load(Ordering::Relaxed);
-            let cqe = context.queues.completion(head);
-            // Who fell asleep before the pump was on may poll the queue, and must not find it empty. Those
-            // who count sleepers later see that it is on.
-            let keeps = ready == 1 && context.sleepers.load(Ordering::SeqCst) != 0;
-            if cqe.user_data == INTERNAL {
-                context.pump.kept.store(u32::from(keeps), Ordering::Relaxed);
-                if keeps {
-                    break;
+        for queues in self.context.queues() {
+            while queues.ready() > 0 {
+                let head = queues.cq_head().load(Ordering::Relaxed);
+                let cqe = queues.completion(head);
+                // Who fell asleep before the pump was on may poll the queue, and must not find it
+                // empty. Those who count sleepers later see that it is on.
+                let keeps = queues.ready() == 1 && self.context.sleepers() != 0;
+                if cqe.user_data == INTERNAL {
+                    queues.kept.store(u32::from(keeps), Ordering::Relaxed);
+                    if keeps {
+                        break;
+                    }
+                    queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+                } else {
+                    if keeps {
+                        super::setup::wake(self.place, queues, this_thread());
+                    }
+                    moved = true;
+                    self.move_one(queues, cqe);
                 }
-                context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-                continue;
             }
-            if keeps {
-                super::setup::wake(context, place, this_thread());
-            }
-            moved = true;
-            if context.slots.is_orphan(cqe) && !place.life.is_over() {
-                super::submit::submit_again(context, place, cqe);
-                continue;
-            }
-            let event = context.slots.event(cqe);
-            // There is always room (`Context::is_full`), but where the program has moved the head by
-            // itself to where it should not be. A context that is over gives no more events.
-            while !place.life.is_over() && !ring::put(&context.ring(), event) {
-                Rest::sleep();
-            }
-            let slot = context.slots.of(cqe);
-            let (resfd, number) = (slot.resfd(), cqe.user_data as u32);
-            context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-            context.slots.give_back(number);
-            notify(resfd);
         }
         if moved {
-            context.pump.ring_if_waited_for();
+            self.context.pump.ring_if_waited_for();
         }
         moved
+    }
+
+    /// Moves the oldest completion of a queue, which is a request's.
+    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) {
+        let Work { context, place } = self;
+        if context.slots.is_orphan(cqe) && !place.life.is_over() {
+            super::submit::submit_again(context, place, queues, cqe);
+            return;
+        }
+        let event = context.slots.event(cqe);
+        // There is always room (`Context::is_full`), but where the program has moved the head by
+        // itself to where it should not be. A context that is over gives no more events.
+        while !place.life.is_over() && !ring::put(&context.ring(), event) {
+            Rest::sleep();
+        }
+        let head = queues.cq_head().load(Ordering::Relaxed);
+        let (resfd, number) = (context.slots.of(cqe).resfd(), cqe.user_data as u32);
+        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+        context.slots.give_back(number);
+        notify(resfd);
     }
 }

@@ -16,7 +16,8 @@ use linux_raw_sys::io_uring::{
     __kernel_timespec, IORING_ENTER_EXT_ARG, IORING_ENTER_GETEVENTS, IORING_ENTER_NO_IOWAIT,
     IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP,
     IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
-    IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe, io_uring_getevents_arg,
+    IORING_SETUP_COOP_TASKRUN, IORING_SETUP_CQSIZE, IORING_SETUP_TASKRUN_FLAG,
+    IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN, io_uring_cqe, io_uring_getevents_arg,
     io_uring_params, io_uring_sqe,
 };
 
@@ -41,13 +42,24 @@ pub(super) const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
 /// The most entries that a completion queue can have.
 const MOST_COMPLETIONS: u32 = 65536;
 
+/// What an io_uring is for (`sharing.rs`).
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    /// One thread, which finishes its requests when it enters the kernel by itself.
+    Quiet,
+    /// Several: the kernel interrupts who has submitted.
+    Shared,
+}
+
 /// One io_uring.
 pub(super) struct Queues {
     pub(super) fd: c_int,
+    /// Which it is of its context's: 0 the quiet one, 1 the shared one.
+    pub(super) number: usize,
     rings: *mut c_void,
     rings_size: usize,
     sqes: *mut Sqe,
-    cqes: *const io_uring_cqe,
+    cqes: *mut io_uring_cqe,
     sq_entries: u32,
     cq_entries: u32,
     /// Flags of a call that waits.
@@ -59,6 +71,8 @@ pub(super) struct Queues {
     cq_tail: *const AtomicU32,
     /// Whether a thread may have handed another's entries to the kernel, which takes them for its own.
     mixed: AtomicU32,
+    /// How many completions are there that are no request's, and stay (`pump.rs`).
+    pub(super) kept: AtomicU32,
 }
 
 /// How a call waits: with a timeout, and not as one that waits for a disk (as the kernel's AIO does not:
@@ -83,11 +97,12 @@ pub(super) fn empty_entry() -> Sqe {
 impl Queues {
     /// An io_uring with that many submissions at a time, and room for more completions than there
     /// can be requests.
-    pub(super) fn new(submissions: u32, requests: u32) -> Result<Queues, c_int> {
+    pub(super) fn new(kind: Kind, submissions: u32, requests: u32) -> Result<Queues, c_int> {
         let mut p = params();
-        // Not IORING_SETUP_COOP_TASKRUN: a completion is carried out by the thread that has submitted, and
-        // others may wait for it while that one computes (measured: milliseconds instead of microseconds).
         p.flags = IORING_SETUP_CQSIZE;
+        if kind == Kind::Quiet {
+            p.flags |= IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+        }
         // Twice as many: slots are free before the queue's head has moved on. What does not fit is
         // kept by the kernel (IORING_FEAT_NODROP), only slower.
         let room = (2 * (u64::from(requests) + 1)).next_power_of_two();
@@ -114,6 +129,7 @@ impl Queues {
         }
         Ok(Queues {
             fd,
+            number: usize::from(kind == Kind::Shared),
             rings,
             rings_size,
             sqes: sqes.cast(),
@@ -127,6 +143,7 @@ impl Queues {
             cq_head: at(p.cq_off.head).cast(),
             cq_tail: at(p.cq_off.tail).cast(),
             mixed: AtomicU32::new(0),
+            kept: AtomicU32::new(0),
         })
     }
 
@@ -159,10 +176,12 @@ impl Queues {
         unsafe { &*self.cq_tail }
     }
 
-    /// Whether the kernel keeps completions that found no room.
-    fn has_overflowed(&self) -> bool {
+    /// Whether a call brings completions into the queue: the kernel keeps some that found no room, or
+    /// waits for this thread to carry some out.
+    fn has_more(&self) -> bool {
+        let more = IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN;
         // SAFETY: as above.
-        unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & IORING_SQ_CQ_OVERFLOW != 0
+        unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & more != 0
     }
 
     pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
@@ -170,19 +189,60 @@ impl Queues {
         unsafe { &*self.cqes.add((index & (self.cq_entries - 1)) as usize) }
     }
 
+    /// The index after the newest completion, with all of them visible.
+    pub(super) fn newest(&self) -> u32 {
+        self.cq_tail().load(Ordering::Acquire)
+    }
+
+    /// Whether a request of which there was no completion up to `before` has one that says EBADF.
+    pub(super) fn has_refused(&self, user_data: u64, before: u32) -> bool {
+        let after = self.newest();
+        let new = (0..after.wrapping_sub(before)).map(|i| self.completion(before.wrapping_add(i)));
+        // What was taken meanwhile may be any other's.
+        new.take(self.cq_entries as usize)
+            .any(|cqe| cqe.user_data == user_data && cqe.res == -libc::EBADF)
+    }
+
+    /// Takes a completion out of the queue, wherever it is; whether it was there. The caller is who takes
+    /// completions.
+    pub(super) fn remove(&self, user_data: u64) -> bool {
+        let head = self.cq_head().load(Ordering::Relaxed);
+        let at = |i: u32| head.wrapping_add(i);
+        let Some(found) =
+            (0..self.ready()).find(|&i| self.completion(at(i)).user_data == user_data)
+        else {
+            return false;
+        };
+        // Those before it move up. (The kernel only writes completions, and not these.)
+        for i in (0..found).rev() {
+            let mask = self.cq_entries - 1;
+            let (from, to) = ((at(i) & mask) as usize, (at(i + 1) & mask) as usize);
+            // SAFETY: masked, so inside the mapping; nobody else is at completions between the two
+            // indices.
+            unsafe { ptr::copy_nonoverlapping(self.cqes.add(from), self.cqes.add(to), 1) };
+        }
+        self.cq_head().store(at(1), Ordering::Release);
+        true
+    }
+
     /// How many completions nobody has taken, with all of them visible.
     #[inline]
     pub(super) fn ready(&self) -> u32 {
         let head = self.cq_head().load(Ordering::Relaxed);
         let ready = self.cq_tail().load(Ordering::Acquire).wrapping_sub(head);
-        if ready == 0 && self.has_overflowed() { self.fetch(head) } else { ready }
+        if ready == 0 && self.has_more() { self.fetch(head) } else { ready }
     }
 
-    /// [`Queues::ready`] where the kernel keeps some.
+    /// [`Queues::ready`] where a call is needed.
     #[cold]
     fn fetch(&self, head: u32) -> u32 {
-        sys::enter(self.fd, 0, 0, IORING_ENTER_GETEVENTS, None);
+        self.carry_out();
         self.cq_tail().load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    /// Has the kernel carry out this thread's part of completing requests, and bring in what it keeps.
+    pub(super) fn carry_out(&self) {
+        sys::enter(self.fd, 0, 0, IORING_ENTER_GETEVENTS, None);
     }
 
     /// How many entries have no completion yet. (Each gets one, and only one.)
@@ -196,6 +256,13 @@ impl Queues {
     pub(super) fn in_use(&self) -> u32 {
         let head = self.cq_head().load(Ordering::Acquire);
         self.sq_tail().load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    /// [`Queues::in_use`] without what is no request's.
+    pub(super) fn requests(&self) -> u32 {
+        // Looked at last: what goes meanwhile is counted twice rather than not at all.
+        let in_use = self.in_use();
+        in_use.saturating_sub(self.kept.load(Ordering::Relaxed))
     }
 
     /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its

@@ -8,8 +8,8 @@ use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
 use super::lock::Taken;
-use super::queues::empty_entry;
-use super::submit::locked;
+use super::queues::{Queues, empty_entry};
+use super::submit::submit_internal;
 use super::table::{Place, find};
 use super::{INTERNAL, Rest, pump, slots, sys, table, thread_end};
 use crate::abi::io_context_t;
@@ -99,11 +99,11 @@ fn bring_to_an_end(place: &'static Place) {
 /// Has the kernel give up what may never end.
 fn give_up_what_may_not_end(context: &Context) {
     // What another thread has put in may not be the kernel's yet, which would not find it.
-    context.queues.submit_all();
+    context.queues().iter().for_each(Queues::submit_all);
     for (user_data, slot) in context.slots.in_flight(may_never_end) {
         // As if the program had asked: a poll is not submitted anew.
         slot.mark_cancelled(true);
-        sys::cancel(context.queues.fd, user_data);
+        context.cancel(user_data);
     }
 }
 
@@ -116,41 +116,41 @@ fn may_never_end(slot: &slots::Slot) -> bool {
 /// Has everybody who sleeps on the context look again: as many completions as anybody waits for (one
 /// for the pump, which looks after the bell).
 fn wake_all(context: &Context, place: &Place, me: usize) {
-    let sleepers = context.sleepers.load(Ordering::SeqCst) != 0;
+    let sleepers = context.sleepers() != 0;
     let wakes = match (sleepers, context.pump.is_on()) {
         (true, _) => context.slots.count(),
         (false, pump) => u32::from(pump),
     };
-    for _ in 0..wakes {
-        if !wake(context, place, me) {
-            break;
+    for queues in context.queues() {
+        for _ in 0..wakes {
+            if !wake(place, queues, me) {
+                break;
+            }
         }
     }
 }
 
-/// Puts a completion into the queue that is no request's; whether it could.
-pub(super) fn wake(context: &Context, place: &Place, me: usize) -> bool {
+/// Puts a completion into a queue that is no request's; whether it could.
+pub(super) fn wake(place: &Place, queues: &Queues, me: usize) -> bool {
     let mut entry = empty_entry();
     entry.opcode = io_uring_op::IORING_OP_NOP as u8;
     entry.user_data = INTERNAL;
-    let put = locked(place, me, || context.queues.push(core::slice::from_ref(&entry)));
-    put.and_then(|tail| context.queues.submit(tail, 1)).is_ok()
+    submit_internal(place, queues, me, &entry)
 }
 
 /// Waits until every entry has its completion. Nobody takes any but the pump.
 fn wait_for_all(context: &Context) {
-    let queues = &context.queues;
     loop {
         let pumped = context.pump.is_on();
         if !pumped {
-            drop_completions(context);
+            context.queues().iter().for_each(|queues| drop_completions(context, queues));
         }
-        if queues.in_flight() == 0 {
+        let Some(queues) = context.queues().iter().find(|queues| queues.in_flight() != 0) else {
             return;
-        }
+        };
         // Again and again: what was just about to be tried once more cannot be found.
         give_up_what_may_not_end(context);
-        let there = if pumped { context.pump.kept() } else { queues.ready() };
+        let there = if pumped { queues.kept.load(Ordering::Relaxed) } else { queues.ready() };
         let gone = !queues.wait_a_while(there + 1);
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
@@ -161,14 +161,13 @@ fn wait_for_all(context: &Context) {
 
 /// Takes completions that nobody will take any more, for the kernel may keep some that the queue has no
 /// room for. One stays, which wakes those who poll the queue.
-fn drop_completions(context: &Context) {
-    let Context { queues, slots, .. } = context;
+fn drop_completions(context: &Context, queues: &Queues) {
     for _ in 1..queues.ready() {
         let head = queues.cq_head().load(Ordering::Relaxed);
         let cqe = queues.completion(head);
         if cqe.user_data != INTERNAL {
             // Its eventfd is notified with the last of the context (`take_apart`).
-            slots.of(cqe).mark_done();
+            context.slots.of(cqe).mark_done();
         }
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
     }

@@ -2,24 +2,25 @@
 
 use core::ffi::{c_int, c_long};
 use core::mem::MaybeUninit;
+use core::ptr;
 
-use libc::{EAGAIN, EFAULT, EINPROGRESS, EINVAL};
+use libc::{EAGAIN, EBADF, EFAULT, EINPROGRESS, EINVAL};
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::context::Context;
 use super::events::leave_gate;
 use super::lock::Taken;
-use super::queues::{Sqe, empty_entry};
+use super::queues::{Queues, Sqe, empty_entry};
 use super::setup::{enter, leave};
 use super::slots::Ticket;
 use super::table::{Place, find};
 use super::{Rest, entry, pump, sys, thread_end, worker};
-use crate::abi::{io_context_t, io_event, iocb};
+use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
 use crate::gate::Turn;
 use crate::kernel;
 use crate::ring::Ring as _;
 use crate::sync::Ordering;
-use crate::system::{fail, refuses, this_thread};
+use crate::system::{self, fail, refuses, this_thread};
 
 /// Entries that are prepared, on their way into the queue.
 struct Batch {
@@ -51,21 +52,60 @@ impl Batch {
     }
 }
 
-/// Runs `put`, which puts entries into the place's queue, in the exclusion of those who do so.
-pub(super) fn locked<T>(
+/// Runs `put`, which puts entries into a queue of the place, in the exclusion of those who do so. It is
+/// told whether it has interrupted its own thread's exclusion.
+fn locked<T>(
     place: &Place,
     me: usize,
-    put: impl FnOnce() -> Result<T, c_int>,
+    put: impl FnOnce(bool) -> Result<T, c_int>,
 ) -> Result<T, c_int> {
     let taken = place.lock.take::<Rest>(me);
     if taken == Taken::Crossed {
         return Err(EAGAIN);
     }
-    let result = put();
+    let result = put(taken == Taken::Below);
     if taken == Taken::Now {
         place.lock.release();
     }
     result
+}
+
+/// Entries that are in a queue, up to a tail, but that the kernel may not have taken yet.
+struct Put<'a> {
+    queues: &'a Queues,
+    tail: u32,
+    /// The newest completion before they were put there.
+    before: u32,
+}
+
+impl Put<'_> {
+    /// Has the kernel take them, of which the last `own` are the caller's.
+    fn submit(&self, own: u32) -> Result<(), c_int> {
+        self.queues.submit(self.tail, own)
+    }
+}
+
+/// Puts entries into the queue that requests go to, unless the context is over.
+fn put<'a>(
+    place: &Place,
+    context: &'a Context,
+    me: usize,
+    entries: &[Sqe],
+) -> Result<Put<'a>, c_int> {
+    locked(place, me, |below| {
+        if place.life.is_over() {
+            return Err(EINVAL);
+        }
+        let queues = context.open(below);
+        let before = queues.newest();
+        queues.push(entries).map(|tail| Put { queues, tail, before })
+    })
+}
+
+/// Has one entry, which is no request's, go to the kernel by that queue; whether that was possible.
+pub(super) fn submit_internal(place: &Place, queues: &Queues, me: usize, entry: &Sqe) -> bool {
+    let tail = locked(place, me, |_| queues.push(core::slice::from_ref(entry)));
+    tail.and_then(|tail| queues.submit(tail, 1)).is_ok()
 }
 
 /// `io_submit`
@@ -104,9 +144,13 @@ unsafe fn submit_as_user(
     if thread_end::notice() {
         worker::make();
     }
-    let mut descriptors = entry::Descriptors::new();
+    context.note(me);
+    // A request that is alone saves a call where its descriptor is known: what was wrong with it shows at
+    // once. (Others could not be taken back; nor can any be that the pump takes.)
+    let known = (nr == 1 && !context.pump.is_on()).then_some(&context.known);
+    let mut descriptors = entry::Descriptors::new(known);
     let mut batch = Batch::new();
-    let (mut done, mut tail, mut stopped) = (0, None, None);
+    let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
         batch.length = 0;
         while !batch.is_full() && done + batch.length < nr {
@@ -120,11 +164,14 @@ unsafe fn submit_as_user(
                 }
             }
         }
-        let put = locked(place, me, || {
-            if place.life.is_over() { Err(EINVAL) } else { context.queues.push(batch.entries()) }
-        });
-        match put {
-            Ok(after) => tail = Some(after),
+        match put(place, context, me, batch.entries()) {
+            Ok(now) => {
+                // Another thread has come meanwhile, and requests go elsewhere.
+                if let Some(before) = last.filter(|last| !ptr::eq(last.queues, now.queues)) {
+                    before.submit(Batch::MOST as u32)?;
+                }
+                last = Some(now);
+            }
             Err(error) => {
                 batch.entries().iter().for_each(|entry| give_up(context, entry));
                 stopped = Some(error);
@@ -134,13 +181,42 @@ unsafe fn submit_as_user(
         done += batch.length;
     }
     // One call for all of them. The kernel has read all that they name when it is over.
-    if let Some(tail) = tail {
-        context.queues.submit(tail, batch.length as u32)?;
+    if let Some(last) = last {
+        last.submit(batch.length as u32)?;
+        if let (true, [entry]) = (descriptors.were_assumed(), batch.entries()) {
+            if last.queues.has_refused(entry.user_data, last.before)
+                && take_back(place, context, last.queues, entry, me)
+            {
+                return Err(EBADF);
+            }
+        }
     }
     match stopped {
         Some(error) if done == 0 => Err(error),
         _ => Ok(done as c_int),
     }
+}
+
+/// Takes a request back that was refused at once because its descriptor is not what it was at an
+/// earlier call; whether it was. Where its completion was taken already, it has been an event.
+#[cold]
+fn take_back(place: &Place, context: &Context, queues: &Queues, entry: &Sqe, me: usize) -> bool {
+    // A file may refuse a transfer by itself.
+    if context.known.is(entry.fd, sys::flags_of(entry.fd)) {
+        return false;
+    }
+    context.known.forget(entry.fd);
+    system::with_signals_blocked(|_| match place.gate.wait_for_user::<Rest>(me) {
+        Turn::User => {
+            let removed = !context.pump.is_on() && queues.remove(entry.user_data);
+            leave_gate(place, context.address());
+            if removed {
+                context.slots.give_back(entry.user_data as u32);
+            }
+            removed
+        }
+        Turn::Dead | Turn::Nested | Turn::Crossed => false,
+    })
 }
 
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
@@ -161,7 +237,7 @@ fn give_up(context: &Context, entry: &Sqe) {
 unsafe fn prepare(
     place: &'static Place,
     at: *mut *mut iocb,
-    descriptors: &mut entry::Descriptors,
+    descriptors: &mut entry::Descriptors<'_>,
     pending: u32,
     me: usize,
 ) -> Result<Sqe, c_int> {
@@ -182,7 +258,7 @@ unsafe fn prepare(
         return Err(EAGAIN);
     }
     let number = context.slots.take().ok_or(EAGAIN)?;
-    let prepared: Result<_, c_int> = (|| {
+    let prepare = |descriptors: &mut entry::Descriptors<'_>| -> Result<_, c_int> {
         entry::check_descriptor(&iocb, descriptors)?;
         let resfd = entry::eventfd(&iocb)?;
         if iocb.aio_key != 0 {
@@ -200,7 +276,17 @@ unsafe fn prepare(
             }
         })?;
         Ok((entry, resfd))
-    })();
+    };
+    if iocb.aio_flags & IOCB_FLAG_RESFD != 0 {
+        descriptors.ask();
+    }
+    let prepared = loop {
+        let prepared = prepare(descriptors);
+        // Which error comes first depends on what the descriptor is.
+        if prepared.is_ok() || !descriptors.ask() {
+            break prepared;
+        }
+    };
     let (mut entry, resfd) = prepared.inspect_err(|_| context.slots.give_back(number))?;
     let ticket = Ticket {
         opcode: entry.opcode,
@@ -224,6 +310,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
     }
     match place.gate.wait_for_user::<Rest>(me) {
         Turn::User => {
+            // What the pump waits for it is not to wait for this thread for.
+            context.note(ptr::from_ref(context).addr());
             let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
             leave_gate(place, context.address());
             started.map(|()| entry)
@@ -235,8 +323,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
 }
 
 /// Submits a poll anew that the kernel gave up with the thread that had submitted it, and takes its
-/// completion off the queue. The caller is who takes completions.
-pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe) {
+/// completion, the oldest, off its queue. The caller is who takes completions.
+pub(super) fn submit_again(context: &Context, place: &Place, queues: &Queues, cqe: &io_uring_cqe) {
     let slot = context.slots.of(cqe);
     let mut entry = empty_entry();
     entry.opcode = io_uring_op::IORING_OP_POLL_ADD as u8;
@@ -245,14 +333,11 @@ pub(super) fn submit_again(context: &Context, place: &Place, cqe: &io_uring_cqe)
     entry.user_data = cqe.user_data;
     let me = this_thread();
     slot.own(me);
-    let head = context.queues.cq_head().load(Ordering::Relaxed);
+    let head = queues.cq_head().load(Ordering::Relaxed);
     // A context that is over would not look for it any more.
-    let put = locked(place, me, || match place.life.is_over() {
-        true => Err(EINVAL),
-        false => context.queues.push(core::slice::from_ref(&entry)),
-    });
-    if put.and_then(|tail| context.queues.submit(tail, 1)).is_ok() {
-        context.queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+    let again = put(place, context, me, core::slice::from_ref(&entry));
+    if again.and_then(|put| put.submit(1)).is_ok() {
+        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         thread_end::notice();
     } else {
         // It cannot be had again, so it counts as cancelled.
@@ -287,7 +372,7 @@ pub(crate) unsafe fn cancel(
     let cancelled = found.any(|(user_data, slot)| {
         // First the mark, by which who takes the completion knows that it is meant.
         slot.mark_cancelled(true);
-        let answer = sys::cancel(context.queues.fd, user_data);
+        let answer = context.cancel(user_data);
         if answer != 0 {
             slot.mark_cancelled(false);
         }

@@ -248,12 +248,12 @@ pub(super) fn silence_bell(fd: c_int) {
 
 /// Waits until `fd` can be read: 1, 0 after the time (NULL: none), or `-errno`. A signal ends it;
 /// stopping and continuing does not.
-pub(super) fn wait_readable(fd: c_int, time: *mut timespec, mask: *const sigset_t) -> c_int {
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one descriptor, and a time that may be written; the kernel checks the mask.
+pub(super) fn wait_readable(fds: [c_int; 2], time: *mut timespec, mask: *const sigset_t) -> c_int {
+    let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    // SAFETY: two descriptors, and a time that may be written; the kernel checks the mask.
     answer(|| unsafe {
-        let poll = &raw mut poll;
-        libc::syscall(libc::SYS_ppoll, poll, 1 as c_long, time, mask, SIGSET_SIZE)
+        let polls = polls.as_mut_ptr();
+        libc::syscall(libc::SYS_ppoll, polls, 2 as c_long, time, mask, SIGSET_SIZE)
     })
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Place {
     address: AtomicUsize,
     /// Who may take completions.
     pub(super) gate: Gate,
-    /// How far a reap has come.
-    pub(super) nest: Nest,
+    /// How far a reap of each io_uring has come; the first is also that of the ring.
+    pub(super) nests: [Nest; 2],
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
     pub(super) doom: Doom,
     /// See `spin.rs`.
@@ -118,8 +118,8 @@ impl Table {
     /// Reserves a free place for `address`, with its number; None where there is none near.
     pub(super) fn reserve(&self, address: usize) -> Option<(usize, &Place)> {
         self.probes(address).find(|(_, p)| {
-            use Ordering::{Acquire, Relaxed};
-            p.address.compare_exchange(0, RESERVED, Acquire, Relaxed).is_ok()
+            let (from, to) = (0, RESERVED);
+            p.address.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
         })
     }
 

@@ -10,8 +10,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use linux_raw_sys::io_uring::IORING_ENTER_GETEVENTS;
-
+use super::queues::Queues;
 use super::slots::Slot;
 use super::table::{self, Place, Table};
 use super::{Rest, sys};
@@ -88,7 +87,7 @@ fn mark_own(place: &Place, me: usize) {
     // SAFETY: as the caller says.
     let context = unsafe { place.context() };
     // A call that found others' entries in the queue has handed them over too.
-    let mixed = context.queues.is_mixed();
+    let mixed = context.queues().iter().any(Queues::is_mixed);
     let own = |slot: &Slot| !slot.is_poll() && (mixed || slot.is_owned_by(me));
     context.slots.in_flight(own).for_each(|(_, slot)| slot.mark_awaited());
 }
@@ -97,22 +96,24 @@ fn mark_own(place: &Place, me: usize) {
 fn is_busy(place: &Place, me: usize) -> bool {
     // SAFETY: as the caller says.
     let context = unsafe { place.context() };
-    if context.queues.in_flight() == 0 {
+    if context.in_flight() == 0 {
         return false;
     }
     // What is there already is not under way, but was not taken either.
     if place.gate.enter_user(me) {
         if !context.pump.is_on() {
-            let head = context.queues.cq_head().load(crate::sync::Ordering::Relaxed);
-            for i in 0..context.queues.ready() {
-                let cqe = context.queues.completion(head.wrapping_add(i));
-                context.slots.of(cqe).mark_done();
+            for queues in context.queues() {
+                let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
+                for i in 0..queues.ready() {
+                    let cqe = queues.completion(head.wrapping_add(i));
+                    context.slots.of(cqe).mark_done();
+                }
             }
         }
         place.gate.leave_user();
     }
     // This thread's own part of completing them.
-    sys::enter(context.queues.fd, 0, 0, IORING_ENTER_GETEVENTS, None);
+    context.queues().iter().for_each(Queues::carry_out);
     context.slots.in_flight(Slot::is_awaited).any(|(_, slot)| is_sure_to_end(slot))
 }
 

@@ -8,7 +8,7 @@
 
 use linux_raw_sys::io_uring::{io_uring_op, io_uring_sqe_flags_bit};
 
-use super::queues::{Queues, empty_entry};
+use super::queues::{Kind, Queues, empty_entry};
 use super::{INTERNAL, sys};
 use crate::system;
 
@@ -17,7 +17,7 @@ use crate::system;
 #[cold]
 pub(super) fn make() {
     system::with_signals_blocked(|_| {
-        let Ok(queues) = Queues::new(1, 1) else { return };
+        let Ok(queues) = Queues::new(Kind::Shared, 1, 1) else { return };
         let mut entry = empty_entry();
         entry.opcode = io_uring_op::IORING_OP_NOP as u8;
         entry.flags = 1 << io_uring_sqe_flags_bit::IOSQE_ASYNC_BIT as u8;

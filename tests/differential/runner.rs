@@ -139,8 +139,8 @@ pub const MISSING: &str = "is missing";
 struct Slot {
     handle: usize,
     live: bool,
-    /// The io_uring that it is made of.
-    queue: Option<RawFd>,
+    /// The io_urings that it is made of: one, and one more once several threads use it.
+    queues: [Option<RawFd>; 2],
     /// A request of it asked for an eventfd: its events come to the ring at the handle.
     notified: bool,
     /// For how many requests it was made.
@@ -246,6 +246,24 @@ impl<'a> Runner<'a> {
     }
 
     fn step(&mut self, step: &Step) -> String {
+        let said = self.carry_out(step);
+        let slot = match step {
+            Step::Submit { context, .. }
+            | Step::GetEvents { context, .. }
+            | Step::PGetEvents { context, .. }
+            | Step::QueueRun { context }
+            | Step::QueueWait { context, .. }
+            | Step::Cancel { context, .. } => self.context(*context).1,
+            Step::Threads { slot, .. } => Some(usize::from(*slot)),
+            _ => None,
+        };
+        if let Some(slot) = slot {
+            self.claim_queue(slot);
+        }
+        said
+    }
+
+    fn carry_out(&mut self, step: &Step) -> String {
         match step {
             Step::Setup { slot, events, to } => self.setup(*slot, *events, *to, false),
             Step::QueueInit { slot, events, to } => self.setup(*slot, *events, *to, true),
@@ -347,9 +365,11 @@ impl<'a> Runner<'a> {
             }
             // SAFETY: the call has just written there.
             let handle = unsafe { at.read_unaligned() } as usize;
-            let queue = self.kind.io_uring.then(|| self.new_queue());
-            self.slots[slot] =
-                Slot { handle, live: true, queue, notified: false, size: events, available: 0 };
+            self.slots[slot] = Slot { handle, live: true, size: events, ..Slot::default() };
+            if self.kind.io_uring {
+                self.slots[slot].queues[0] = self.new_queue();
+                assert!(self.slots[slot].queues[0].is_some(), "one io_uring for each context");
+            }
         }
         said
     }
@@ -540,8 +560,8 @@ impl<'a> Runner<'a> {
 
     /// How many events there are to take.
     fn ready(&self, slot: usize) -> i64 {
-        let Slot { handle, queue, notified, .. } = self.slots[slot];
-        let completions = queue.map(completions_in);
+        let Slot { handle, queues, notified, .. } = self.slots[slot];
+        let completions = queues[0].map(|_| queues.into_iter().flatten().map(completions_in).sum());
         if let (Some(completions), false) = (completions, notified) {
             return completions;
         }
@@ -557,13 +577,20 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The io_uring that the last io_setup has made.
-    fn new_queue(&self) -> RawFd {
-        let known = |fd: &RawFd| self.slots.iter().any(|s| s.live && s.queue == Some(*fd));
+    /// The io_uring that the last step has made, if any.
+    fn new_queue(&self) -> Option<RawFd> {
+        let known = |fd: &RawFd| self.slots.iter().any(|s| s.live && s.queues.contains(&Some(*fd)));
         let mut queues = descriptors_of("anon_inode:[io_uring]");
         queues.retain(|fd| !known(fd));
-        assert_eq!(queues.len(), 1, "one io_uring for each context");
-        queues[0]
+        assert!(queues.len() <= 1, "one io_uring at a time");
+        queues.pop()
+    }
+
+    /// The last step was one on that context, which may have got its second io_uring.
+    fn claim_queue(&mut self, slot: usize) {
+        if self.kind.io_uring && self.slots[slot].live && self.slots[slot].queues[1].is_none() {
+            self.slots[slot].queues[1] = self.new_queue();
+        }
     }
 
     /// Destroys all contexts, and tells what is left of them.
