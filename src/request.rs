@@ -89,9 +89,21 @@ impl Request {
     /// Runs `call`, in which the kernel may put the caller to sleep.
     #[inline]
     pub(crate) fn in_kernel(&self, call: impl FnOnce() -> c_int) -> c_int {
-        probes::wait_start(self.context, self.min_nr, self.nr);
-        let start = if stats::is_off() { 0 } else { now_ns() };
+        let start = self.enter_kernel();
         let answer = call();
+        self.leave_kernel(start, answer);
+        answer
+    }
+
+    /// When the call enters the kernel; 0 where nothing is counted.
+    #[inline(never)]
+    fn enter_kernel(&self) -> u64 {
+        probes::wait_start(self.context, self.min_nr, self.nr);
+        if stats::is_off() { 0 } else { now_ns() }
+    }
+
+    #[inline(never)]
+    fn leave_kernel(&self, start: u64, answer: c_int) {
         if let Some(way) = self.way() {
             way.source.set(Source::Kernel);
             if start != 0 {
@@ -99,7 +111,6 @@ impl Request {
             }
         }
         probes::wait_end(self.context, answer);
-        answer
     }
 
     /// The kernel's answer to the request as it is.

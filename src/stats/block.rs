@@ -9,41 +9,56 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::abi::io_context_t;
 use crate::system;
 
-/// Which word is what. Up to [`word::MAXIMA_END`] the largest counts, then the sum.
+/// Which word is what. The first ones are told in this order, by the names in `report.rs`.
 pub(super) mod word {
-    pub(crate) const SUBMIT_MAX: usize = 0;
-    pub(crate) const KERNEL_MAX: usize = 1;
-    pub(crate) const MOST_IN_FLIGHT: usize = 2;
-    pub(crate) const MAXEVENTS: usize = 3;
-    pub(crate) const SLOTS: usize = 4;
-    pub(crate) const URING: usize = 5;
-    pub(crate) const MAXIMA_END: usize = 6;
+    pub(crate) const CONTEXTS: usize = 0;
+    pub(crate) const MAXEVENTS: usize = 1;
+    /// What is found in the histogram when it is told is not counted, here and below.
+    pub(crate) const SUBMIT_CALLS: usize = 2;
+    pub(crate) const ACCEPTED: usize = 3;
+    pub(crate) const SUBMIT_P50: usize = 4;
+    pub(crate) const SUBMIT_P99: usize = 5;
+    pub(crate) const SUBMIT_MAX: usize = 6;
     /// Nine operations by their number in the ABI; 4, which no kernel accepts, has all others.
-    pub(crate) const OPERATIONS: usize = MAXIMA_END;
-    pub(crate) const READ_ASKED: usize = OPERATIONS + 9;
-    pub(crate) const WRITE_ASKED: usize = READ_ASKED + 1;
-    pub(crate) const ASKED_END: usize = WRITE_ASKED + 1;
-    pub(crate) const TRANSFERRED: usize = ASKED_END;
-    pub(crate) const ACCEPTED: usize = TRANSFERRED + 1;
+    pub(crate) const OPERATIONS: usize = 7;
+    pub(crate) const READ_ASKED: usize = 16;
+    pub(crate) const WRITE_ASKED: usize = 17;
+    pub(crate) const ASKED_END: usize = 18;
+    pub(crate) const TRANSFERRED: usize = 18;
     /// By `request::Source`.
-    pub(crate) const RING: usize = ACCEPTED + 1;
-    pub(crate) const TAKEN: usize = RING + 3;
-    pub(crate) const CANCELS: usize = TAKEN + 1;
-    pub(crate) const CANCELLED: usize = CANCELS + 1;
-    pub(crate) const CONTEXTS: usize = CANCELLED + 1;
+    pub(crate) const RING: usize = 19;
+    pub(crate) const KERNEL_P50: usize = 22;
+    pub(crate) const KERNEL_P99: usize = 23;
+    pub(crate) const KERNEL_MAX: usize = 24;
+    pub(crate) const TAKEN: usize = 25;
+    pub(crate) const MOST_IN_FLIGHT: usize = 26;
+    pub(crate) const CANCELS: usize = 27;
+    pub(crate) const CANCELLED: usize = 28;
+    pub(crate) const NAMES_END: usize = 29;
+    pub(crate) const SLOTS: usize = 29;
+    pub(crate) const URING: usize = 30;
     pub(crate) const ERRNOS: usize = 136;
-    pub(crate) const CALL_ERRORS: usize = CONTEXTS + 1;
+    pub(crate) const CALL_ERRORS: usize = 31;
     pub(crate) const EVENT_ERRORS: usize = CALL_ERRORS + ERRNOS;
     pub(crate) const SUBMIT_TIMES: usize = EVENT_ERRORS + ERRNOS;
     pub(crate) const KERNEL_TIMES: usize = SUBMIT_TIMES + super::BUCKETS;
-    pub(crate) const SUMS_END: usize = KERNEL_TIMES + super::BUCKETS;
-    /// Neither: what is under way.
-    pub(super) const POLLS_COUNT: usize = SUMS_END;
-    pub(super) const POLLS: usize = SUMS_END + 1;
+    pub(crate) const END: usize = KERNEL_TIMES + super::BUCKETS;
+    /// What is under way, and not added up.
+    pub(super) const POLLS_COUNT: usize = END;
+    pub(super) const POLLS: usize = END + 1;
+
+    /// A bit for each word of which the largest counts, and not the sum.
+    pub(super) const LARGEST: u64 = 1 << MAXEVENTS
+        | 1 << SUBMIT_MAX
+        | 1 << KERNEL_MAX
+        | 1 << MOST_IN_FLIGHT
+        | 1 << SLOTS
+        | 1 << URING;
 
     /// That of an operation.
     pub(crate) fn operation(opcode: i16) -> usize {
-        OPERATIONS + usize::try_from(opcode).ok().filter(|&n| n < 9).unwrap_or(4)
+        let n = opcode as u16 as usize;
+        OPERATIONS + if n < 9 { n } else { 4 }
     }
 }
 
@@ -191,15 +206,15 @@ impl Block {
 
     /// Whether anything was counted.
     pub(super) fn is_used(&self) -> bool {
-        (0..word::SUMS_END).any(|i| self.get(i) != 0)
+        (0..word::END).any(|i| self.get(i) != 0)
     }
 
     /// Adds the counters to another block's.
     #[inline(never)]
     pub(super) fn add_to(&self, sum: &Block) {
-        for i in 0..word::SUMS_END {
+        for i in 0..word::END {
             let n = self.get(i);
-            if i < word::MAXIMA_END {
+            if i < u64::BITS as usize && word::LARGEST >> i & 1 != 0 {
                 sum.raise(i, n);
             } else if n != 0 {
                 sum.add(i, n);
@@ -207,15 +222,27 @@ impl Block {
         }
     }
 
+    /// A word as it is told.
+    pub(super) fn told(&self, index: usize) -> u64 {
+        let (times, max, percent) = match index {
+            word::SUBMIT_CALLS => return self.times(word::SUBMIT_TIMES),
+            word::SUBMIT_P50 => (word::SUBMIT_TIMES, word::SUBMIT_MAX, 50),
+            word::SUBMIT_P99 => (word::SUBMIT_TIMES, word::SUBMIT_MAX, 99),
+            word::KERNEL_P50 => (word::KERNEL_TIMES, word::KERNEL_MAX, 50),
+            word::KERNEL_P99 => (word::KERNEL_TIMES, word::KERNEL_MAX, 99),
+            _ => return self.get(index),
+        };
+        self.quantile(times, max, percent)
+    }
+
     /// How many times are in a histogram.
     #[inline(never)]
-    pub(super) fn times(&self, times: usize) -> u64 {
+    fn times(&self, times: usize) -> u64 {
         (0..BUCKETS).map(|i| self.get(times + i)).fold(0, u64::wrapping_add)
     }
 
     /// The time that so many in a hundred do not exceed.
-    #[inline(never)]
-    pub(super) fn quantile(&self, times: usize, max: usize, percent: u64) -> u64 {
+    fn quantile(&self, times: usize, max: usize, percent: u64) -> u64 {
         let most = self.get(max);
         let mut left = (self.times(times).saturating_mul(percent)).div_ceil(100);
         for i in 0..BUCKETS {

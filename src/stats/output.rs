@@ -64,6 +64,11 @@ impl Text<'_> {
         }
     }
 
+    /// What was put together.
+    pub(super) fn written(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+
     /// Adds a number, decimal or hexadecimal.
     #[inline(never)]
     pub(super) fn number(&mut self, mut n: u64, hexadecimal: bool) {
@@ -143,9 +148,8 @@ impl Output {
                 text.length = length;
                 text.put(b" (error ");
                 text.number(fd.unsigned_abs().into(), false);
-                let (bytes, length) = (&*text.bytes, text.length);
-                let reason = bytes.get(..length).unwrap_or(&[]);
-                system::write_stderr(&[b"libaio-rs: no statistics: cannot make ", reason, b")\n"]);
+                let start: &[u8] = b"libaio-rs: no statistics: cannot make ";
+                system::write_stderr(&[start, text.written(), b")\n"]);
                 return -1;
             }
         }
@@ -219,7 +223,7 @@ fn identity(fd: c_int) -> (u64, u64) {
 /// Reports of a context that was destroyed.
 pub(super) fn report_end_of(context: io_context_t, ended: &Ended) {
     let (Some(block), Some(ledger)) = (ended.block(), ledger::if_used()) else { return };
-    Report::with(b"destroy", |report| {
+    Report::with(b"destroy", &mut |report| {
         ledger.output.write(report.of(What::Context(context.addr()), block));
     });
 }
@@ -227,7 +231,7 @@ pub(super) fn report_end_of(context: io_context_t, ended: &Ended) {
 /// Reports of every context that there is, of what belongs to none, and of all together.
 fn report_all(ledger: &Ledger, occasion: &[u8]) {
     let Some(all) = Block::new() else { return };
-    Report::with(occasion, |report| {
+    Report::with(occasion, &mut |report| {
         for (address, block) in ledger.contexts() {
             ledger.output.write(report.of(What::Context(address), block));
             block.add_to(all);

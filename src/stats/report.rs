@@ -1,7 +1,6 @@
 //! The counters as text for people, or as JSON, one object in a line: the same names in the same order,
 //! by the same code. The text leaves zeros out.
 
-use core::ffi::c_int;
 use core::slice;
 
 use super::block::{Block, word};
@@ -22,42 +21,54 @@ pub(super) enum What {
 /// More than any report takes.
 const ROOM: usize = 16384;
 
-/// Names of words that follow each other.
-const OPERATIONS: &[u8] = b"pread pwrite fsync fdsync other poll noop preadv pwritev";
-const BYTES: &[u8] = b"read_asked write_asked transferred";
-const SOURCES: &[u8] = b"ring spin kernel";
-const CANCELS: &[u8] = b"calls cancelled";
+/// The sections, each with a colon, and the names of the words from the first on (`block::word`).
+const NAMES: &[u8] = b"contexts: made maxevents \
+submit: calls iocbs p50_ns p99_ns max_ns \
+operations: pread pwrite fsync fdsync other poll noop preadv pwritev \
+bytes: read_asked write_asked transferred \
+getevents: ring spin kernel \
+getevents_in_kernel: p50_ns p99_ns max_ns \
+events: taken most_in_flight \
+cancel: calls cancelled";
+
+/// How a report begins; a 0 stands for the process, the occasion, the context and the engine.
+const HEAD: &[u8] = b"libaio-rs: statistics of process \0 at \0, context \0, engine \0";
+const HEAD_OF_JSON: &[u8] = b"{\"pid\":\0,\"at\":\"\0\",\"context\":\"\0\",\"engine\":\"\0\"";
 
 /// Errors that are told by name, as the numbers differ between architectures; and their names.
-const NAMED: [c_int; 24] = [
-    libc::EPERM,
-    libc::EINTR,
-    libc::EIO,
-    libc::ENXIO,
-    libc::EBADF,
-    libc::EAGAIN,
-    libc::ENOMEM,
-    libc::EACCES,
-    libc::EFAULT,
-    libc::EBUSY,
-    libc::ENODEV,
-    libc::EINVAL,
-    libc::EMFILE,
-    libc::EFBIG,
-    libc::ENOSPC,
-    libc::ESPIPE,
-    libc::EROFS,
-    libc::EPIPE,
-    libc::ENOSYS,
-    libc::ENODATA,
-    libc::EILSEQ,
-    libc::EOPNOTSUPP,
-    libc::ESTALE,
-    libc::ECANCELED,
+const NAMED: [u8; 16] = [
+    libc::EPERM as u8,
+    libc::EINTR as u8,
+    libc::EIO as u8,
+    libc::EBADF as u8,
+    libc::EAGAIN as u8,
+    libc::ENOMEM as u8,
+    libc::EACCES as u8,
+    libc::EFAULT as u8,
+    libc::EINVAL as u8,
+    libc::EFBIG as u8,
+    libc::ENOSPC as u8,
+    libc::EPIPE as u8,
+    libc::ENOSYS as u8,
+    libc::ENODATA as u8,
+    libc::EOPNOTSUPP as u8,
+    libc::ECANCELED as u8,
 ];
-const NAMES: &[u8] =
-    b"EPERM EINTR EIO ENXIO EBADF EAGAIN ENOMEM EACCES EFAULT EBUSY ENODEV EINVAL \
-EMFILE EFBIG ENOSPC ESPIPE EROFS EPIPE ENOSYS ENODATA EILSEQ EOPNOTSUPP ESTALE ECANCELED";
+const NAMES_OF_ERRORS: &[u8] = b"EPERM EINTR EIO EBADF EAGAIN ENOMEM EACCES EFAULT EINVAL EFBIG \
+ENOSPC EPIPE ENOSYS ENODATA EOPNOTSUPP ECANCELED";
+
+const _: () = assert!(count(NAMES, b' ') + 1 - count(NAMES, b':') == word::NAMES_END);
+const _: () = assert!(count(NAMES_OF_ERRORS, b' ') + 1 == NAMED.len());
+
+/// How often a byte is in a text.
+const fn count(text: &[u8], byte: u8) -> usize {
+    let (mut i, mut n) = (0, 0);
+    while i < text.len() {
+        n += (text[i] == byte) as usize;
+        i += 1;
+    }
+    n
+}
 
 /// A place where reports are put together.
 pub(super) struct Report<'a> {
@@ -73,12 +84,14 @@ pub(super) struct Report<'a> {
 impl<'a> Report<'a> {
     /// Runs `f` with such a place, in memory of its own: a signal handler comes here on a stack that may
     /// be small. Where there is none, there is no report.
-    pub(super) fn with(occasion: &'a [u8], f: impl FnOnce(&mut Report<'_>)) {
+    #[inline(never)]
+    pub(super) fn with(occasion: &'a [u8], f: &mut dyn FnMut(&mut Report<'_>)) {
         let Some(memory) = system::wiped_on_fork(ROOM) else { return };
         // SAFETY: just mapped, with that size, and used by nobody else.
         let bytes = unsafe { slice::from_raw_parts_mut(memory.cast::<u8>(), ROOM) };
         let text = Text { bytes, length: 0 };
-        f(&mut Report { text, json: config::reports_json(), occasion, open: false, section: None });
+        let json = config::reports_json();
+        f(&mut Report { text, json, occasion, open: false, section: None });
         system::unmap(memory, ROOM);
     }
 
@@ -87,74 +100,58 @@ impl<'a> Report<'a> {
     pub(super) fn of(&mut self, what: What, block: &Block) -> &[u8] {
         self.text.length = 0;
         self.head(what, block);
-        self.section(b"submit");
-        self.value(b"calls", block.times(word::SUBMIT_TIMES));
-        self.value(b"iocbs", block.get(word::ACCEPTED));
-        self.times(block, word::SUBMIT_TIMES, word::SUBMIT_MAX);
-        self.words(b"operations", OPERATIONS, block, word::OPERATIONS);
-        self.words(b"bytes", BYTES, block, word::READ_ASKED);
-        self.words(b"getevents", SOURCES, block, word::RING);
-        self.section(b"getevents_in_kernel");
-        self.times(block, word::KERNEL_TIMES, word::KERNEL_MAX);
-        self.section(b"events");
-        self.value(b"taken", block.get(word::TAKEN));
-        self.value(b"most_in_flight", block.get(word::MOST_IN_FLIGHT));
-        self.words(b"cancel", CANCELS, block, word::CANCELS);
-        self.errors(b"call_errors", block, word::CALL_ERRORS);
-        self.errors(b"event_errors", block, word::EVENT_ERRORS);
-        self.end_section();
-        self.text.put(if self.json { b"}\n" } else { b"\n" });
-        self.text.bytes.get(..self.text.length).unwrap_or(&[])
+        let mut index = 0;
+        for name in NAMES.split(|&byte| byte == b' ') {
+            if let Some(section) = name.strip_suffix(b":") {
+                self.section(section);
+            } else {
+                self.value(name, block.told(index));
+                index += 1;
+            }
+        }
+        for (section, errors) in
+            [(&b"call_errors"[..], word::CALL_ERRORS), (b"event_errors", word::EVENT_ERRORS)]
+        {
+            self.section(section);
+            self.errors(block, errors);
+        }
+        self.text.put(if self.json { b"}}\n" } else { b"\n" });
+        self.open = false;
+        self.text.written()
     }
 
     fn head(&mut self, what: What, block: &Block) {
-        let json = self.json;
-        self.text.put(if json { b"{\"pid\":" } else { b"libaio-rs: statistics of process " });
-        // SAFETY: no precondition.
-        self.text.number(unsafe { libc::getpid() } as u64, false);
-        self.text.put(if json { b",\"at\":\"" } else { b" at " });
-        self.text.put(self.occasion);
-        self.text.put(if json { b"\",\"context\":\"" } else { b", context " });
-        match what {
-            What::Context(address) => {
-                self.text.put(b"0x");
-                self.text.number(address as u64, true);
+        let mut place = 0;
+        for &byte in if self.json { HEAD_OF_JSON } else { HEAD } {
+            if byte != 0 {
+                self.text.put(&[byte]);
+                continue;
             }
-            What::Others => self.text.put(b"other"),
-            What::All => self.text.put(b"all"),
+            match (place, what) {
+                // SAFETY: no precondition.
+                (0, _) => self.text.number(unsafe { libc::getpid() } as u64, false),
+                (1, _) => self.text.put(self.occasion),
+                (2, What::Context(address)) => {
+                    self.text.put(b"0x");
+                    self.text.number(address as u64, true);
+                }
+                (2, What::Others) => self.text.put(b"other"),
+                (2, What::All) => self.text.put(b"all"),
+                // What the library did not make, it knows no more of.
+                _ if block.get(word::CONTEXTS) == 0 => self.text.put(b"none"),
+                _ if block.get(word::URING) == 0 => self.text.put(b"kernel"),
+                _ => self.text.put(b"io_uring"),
+            }
+            place += 1;
         }
-        // What the library did not make, it knows no more of.
-        let made = block.get(word::CONTEXTS);
-        let engine: &[u8] = match (made, block.get(word::URING)) {
-            (0, _) => b"none",
-            (_, 0) => b"kernel",
-            _ => b"io_uring",
-        };
-        self.text.put(if json { b"\",\"engine\":\"" } else { b", engine " });
-        self.text.put(engine);
-        if json {
-            self.text.put(b"\"");
-        }
-        self.section(b"contexts");
-        self.value(b"made", made);
-        self.value(b"maxevents", block.get(word::MAXEVENTS));
     }
 
     /// Ends the section that is open, and opens another.
-    #[inline(never)]
     fn section(&mut self, name: &'static [u8]) {
-        self.end_section();
-        (self.open, self.section) = (true, Some(name));
         if self.json {
-            self.name(b",\"", name, b"\":{");
+            self.name(if self.open { b"},\"" } else { b",\"" }, name, b"\":{");
         }
-    }
-
-    fn end_section(&mut self) {
-        if self.json && self.open {
-            self.text.put(b"}");
-        }
-        self.open = false;
+        (self.open, self.section) = (true, Some(name));
     }
 
     #[inline(never)]
@@ -169,17 +166,16 @@ impl<'a> Report<'a> {
     /// A value of the section. One in nanoseconds has a name that says so.
     #[inline(never)]
     fn value(&mut self, name: &[u8], value: u64) {
-        let first = self.section.take();
         if self.json {
-            self.name(if first.is_some() { b"\"" } else { b",\"" }, name, b"\":");
+            let first = self.section.take().is_some();
+            self.name(if first { b"\"" } else { b",\"" }, name, b"\":");
             self.text.number(value, false);
             return;
         }
         if value == 0 {
-            self.section = first;
             return;
         }
-        match first {
+        match self.section.take() {
             Some(section) => self.name(b"\n  ", section, b": "),
             None => self.text.put(b", "),
         }
@@ -191,42 +187,19 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A section of words that follow each other.
-    #[inline(never)]
-    fn words(&mut self, section: &'static [u8], names: &[u8], block: &Block, first: usize) {
-        self.section(section);
-        for (i, name) in names.split(|&byte| byte == b' ').enumerate() {
-            self.value(name, block.get(first + i));
-        }
-    }
-
-    #[inline(never)]
-    fn times(&mut self, block: &Block, times: usize, max: usize) {
-        self.value(b"p50_ns", block.quantile(times, max, 50));
-        self.value(b"p99_ns", block.quantile(times, max, 99));
-        self.value(b"max_ns", block.get(max));
-    }
-
-    /// A section of errors: those that came to pass.
-    #[inline(never)]
-    fn errors(&mut self, section: &'static [u8], block: &Block, first: usize) {
-        self.section(section);
+    /// The errors that came to pass.
+    fn errors(&mut self, block: &Block, first: usize) {
         for number in 0..word::ERRNOS {
             let count = block.get(first + number);
             if count == 0 {
                 continue;
             }
-            let names = NAMES.split(|&byte| byte == b' ');
-            let named = NAMED.iter().zip(names).find(|(named, _)| **named == number as c_int);
-            if let Some((_, name)) = named {
-                self.value(name, count);
-            } else {
-                let mut digits = [0; 20];
-                let mut text = Text { bytes: &mut digits, length: 0 };
-                text.number(number as u64, false);
-                let length = text.length;
-                self.value(digits.get(..length).unwrap_or(&[]), count);
-            }
+            let mut digits = [0; 20];
+            let mut text = Text { bytes: &mut digits, length: 0 };
+            text.number(number as u64, false);
+            let names = NAMES_OF_ERRORS.split(|&byte| byte == b' ');
+            let mut named = NAMED.iter().zip(names).filter(|(named, _)| **named as usize == number);
+            self.value(named.next().map_or(text.written(), |(_, name)| name), count);
         }
     }
 }
