@@ -1,5 +1,5 @@
 //! Hardens cargo's own `cdylib` as the Makefile does the installed library: no lazy binding, and
-//! no start files, since the library has no constructor to run.
+//! no start files, since the library has nothing that they would call (`.fini_array` is the loader's).
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

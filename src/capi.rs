@@ -91,9 +91,10 @@ pub unsafe extern "C" fn io_pgetevents(
     timeout: *mut timespec,
     sigmask: *mut sigset_t,
 ) -> c_int {
-    let request = Request { context: ctx, min_nr, nr, events, timeout, sigmask, with_mask: true };
+    let request = Request::without_mask(ctx, min_nr, nr, events, timeout);
+    let request = Request { sigmask, with_mask: true, ..request };
     // SAFETY: upheld by the caller.
-    unsafe { engine::get_events_anyhow(request) }
+    unsafe { engine::get_events_masked(request) }
 }
 
 /// [`io_setup`] that sets `*ctxp` to NULL itself, and refuses a `maxevents` below 1.

@@ -19,15 +19,19 @@ use crate::ring::{self, Reaped};
 use crate::sync::{Ordering, compiler_fence};
 use crate::system::{ShortSleep, fail, this_thread};
 use crate::table::{Place, Table};
-use crate::{config, kernel, nested, spin, system};
+use crate::{config, kernel, nested, probes, spin, stats, system};
 
 /// The table; NULL before the first call, and [`OFF`] where the library only calls the kernel.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+
+/// The table for the fast path, which neither counts nor looks whether it should: NULL where calls are
+/// counted, too.
+static FAST: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 const OFF: *mut Table = ptr::without_provenance_mut(1);
 
 /// The fast path of `io_getevents`: the context is where it is looked for first, nobody else reaps
-/// it, and the ring holds what is asked for. Everything else is left to `elsewhere` and
-/// [`get_events_of_too_few`], with the arguments still in their registers.
+/// it, and the ring holds what is asked for. Everything else is left to `elsewhere`, with the arguments
+/// still in their registers.
 ///
 /// # Safety
 /// As `io_getevents`: `events` has room for `nr` events.
@@ -38,7 +42,7 @@ pub(crate) unsafe fn get_events(
     nr: c_long,
     events: *mut io_event,
     timeout: *const timespec,
-    elsewhere: impl Fn(io_context_t, c_long, c_long, *mut io_event, *const timespec) -> c_int,
+    elsewhere: Elsewhere,
 ) -> c_int {
     let request = Request::without_mask(context, min_nr, nr, events, timeout);
     let me = this_thread();
@@ -48,21 +52,41 @@ pub(crate) unsafe fn get_events(
             break 'elsewhere;
         }
         // SAFETY: inside the gate; a plain request's pointers are good.
-        return match unsafe { reap_and_leave(place, request, me) } {
-            Some(n) => n,
+        return match unsafe { reap_and_leave::<true>(place, request, me) } {
+            Some(n) => {
+                probes::reap_ring(context, n);
+                n
+            }
             // SAFETY: upheld by the caller.
-            None => unsafe { get_events_of_too_few(context, min_nr, nr, events, timeout) },
+            None => unsafe { elsewhere(context, min_nr, nr, events, timeout, true) },
         };
     }
-    elsewhere(context, min_nr, nr, events, timeout)
+    // SAFETY: upheld by the caller.
+    unsafe { elsewhere(context, min_nr, nr, events, timeout, false) }
 }
 
-/// Reaps inside the gate, and leaves it. None: the kernel is to be asked.
+/// Who answers where the fast path cannot: the arguments of `io_getevents`, and whether the ring was
+/// looked at.
+pub(crate) type Elsewhere = unsafe extern "C" fn(
+    io_context_t,
+    c_long,
+    c_long,
+    *mut io_event,
+    *const timespec,
+    bool,
+) -> c_int;
+
+/// Reaps inside the gate, and leaves it, with all of that at the place of the call, or not (`FAST`). None:
+/// the kernel is to be asked.
 ///
 /// # Safety
 /// The caller has entered `place.gate` for user space; the request is plain.
 #[inline(always)]
-unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c_int> {
+unsafe fn reap_and_leave<const FAST: bool>(
+    place: &Place,
+    request: Request,
+    me: usize,
+) -> Option<c_int> {
     // Looked up before the gate was entered; the place may have gone to another address since.
     let ours = place.is_of(request.context.addr());
     let reaped = if ours {
@@ -73,7 +97,13 @@ unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c
         let held = || place.gate.is_held_by(me);
         // SAFETY: inside the gate, room as the caller says.
         unsafe {
-            ring::reap(&ring, &place.nest, request.least(), request.most(), request.events, held)
+            let Request { events, .. } = request;
+            if FAST {
+                ring::reap(&ring, &place.nest, request.least(), request.most(), events, held)
+            } else {
+                let (least, most) = (request.least(), request.most());
+                ring::reap_mapped(&ring, &place.nest, least, most, events, &place.gate, me)
+            }
         }
     } else {
         Reaped::Strange
@@ -97,16 +127,8 @@ unsafe fn reap_and_leave(place: &Place, request: Request, me: usize) -> Option<c
 /// # Safety
 /// As `io_getevents`.
 #[cold]
-#[inline(never)]
-unsafe extern "C" fn get_events_of_too_few(
-    context: io_context_t,
-    min_nr: c_long,
-    nr: c_long,
-    events: *mut io_event,
-    timeout: *const timespec,
-) -> c_int {
-    let request = Request::without_mask(context, min_nr, nr, events, timeout);
-    match find(context.addr()) {
+pub(crate) unsafe fn get_events_of_too_few(request: Request) -> c_int {
+    match find(request.context.addr()) {
         // SAFETY: upheld by the caller.
         Some(place) => unsafe { get_events_slowly(place, request, this_thread()) },
         // SAFETY: upheld by the caller.
@@ -152,7 +174,7 @@ pub(crate) unsafe fn reap_and_leave_out_of_line(
     me: usize,
 ) -> Option<c_int> {
     // SAFETY: upheld by the caller.
-    unsafe { reap_and_leave(place, request, me) }
+    unsafe { reap_and_leave::<false>(place, request, me) }
 }
 
 /// The way through the kernel, and what user space can do before: watching the ring.
@@ -303,12 +325,8 @@ fn crossed(request: Request) -> c_int {
 /// The place of `address` where it is the first that is looked at.
 #[inline]
 fn find_first(address: usize) -> Option<&'static Place> {
-    let table = TABLE.load(Ordering::Acquire);
-    if table.addr() <= OFF.addr() {
-        return None;
-    }
     // SAFETY: a table is never freed.
-    unsafe { &*table }.find_first(address)
+    unsafe { FAST.load(Ordering::Acquire).as_ref() }?.find_first(address)
 }
 
 /// The place of `address`, if it has one.
@@ -334,7 +352,12 @@ fn make_table() -> *mut Table {
     };
     // Release: the zeros of a fresh mapping need none, but the reader's Acquire wants its pair.
     match TABLE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => made,
+        Ok(_) => {
+            if made != OFF && stats::is_off() {
+                FAST.store(made, Ordering::Release);
+            }
+            made
+        }
         Err(other) => {
             if made != OFF {
                 system::unmap(made.cast(), size_of::<Table>());

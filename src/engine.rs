@@ -1,19 +1,22 @@
 //! Which engine serves the program: the kernel's AIO (`context.rs`), or io_uring (`uring/`). This is
-//! the one place where that is decided, and where each call is handed to one of the two.
+//! the one place where that is decided, where each call is handed to one of the two, and where it is
+//! counted (`stats/`) and told to tracers (`probes.rs`).
 //!
 //! The choice is made at the first `io_setup` and stays (`LIBAIO_ENGINE`). The kernel engine pays
-//! nothing for the other one in taking events: under io_uring it has no table of contexts, so its
-//! fast path finds nothing and comes to [`elsewhere`]. The other calls load one word.
+//! nothing for the other one, nor for statistics, in taking events: under io_uring, and where calls are
+//! counted, its fast path finds no context and comes to [`elsewhere`]. The other calls load a word for
+//! each of the two.
 
 use core::ffi::{c_int, c_long};
+use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use libc::timespec;
 
 use crate::abi::{io_context_t, io_event, iocb};
 use crate::config;
-use crate::request::Request;
-use crate::{context, kernel, uring};
+use crate::request::{Request, Source, Way};
+use crate::{context, kernel, probes, stats, uring};
 
 static ENGINE: AtomicU32 = AtomicU32::new(UNDECIDED);
 const UNDECIDED: u32 = 0;
@@ -48,48 +51,79 @@ fn chooses_uring() -> bool {
 /// # Safety
 /// As in C: `ctxp` is checked (EFAULT).
 pub(crate) unsafe fn setup(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
-    if chooses_uring() {
+    let uring = chooses_uring();
+    let answer = if uring {
         // SAFETY: upheld by the caller.
-        return unsafe { uring::setup(maxevents, ctxp) };
+        unsafe { uring::setup(maxevents, ctxp) }
+    } else {
+        // SAFETY: handed on to the kernel, which checks it.
+        unsafe { kernel::io_setup(maxevents, ctxp) }
+    };
+    let made = match answer {
+        // SAFETY: the context has just been written there.
+        0 => unsafe { ctxp.read_unaligned() },
+        _ => ptr::null_mut(),
+    };
+    if !made.is_null() && !uring {
+        context::register(made);
     }
-    // SAFETY: handed on to the kernel, which checks it.
-    let answer = unsafe { kernel::io_setup(maxevents, ctxp) };
-    if answer == 0 {
-        // SAFETY: the kernel has just written there.
-        context::register(unsafe { ctxp.read_unaligned() });
+    if !stats::is_off() {
+        stats::made(made, maxevents, answer, uring);
     }
+    probes::setup(made, maxevents, answer);
     answer
 }
 
 /// `io_destroy`
 pub(crate) fn destroy(ctx: io_context_t) -> c_int {
-    if is_uring() { uring::destroy(ctx) } else { context::destroy(ctx) }
+    let call = || if is_uring() { uring::destroy(ctx) } else { context::destroy(ctx) };
+    let answer = if stats::is_off() { call() } else { stats::destroy(ctx, call) };
+    probes::destroy(ctx, answer);
+    answer
 }
 
 /// `io_submit`
 ///
 /// # Safety
 /// As `io_submit`.
+#[inline(never)]
 pub(crate) unsafe fn submit(ctx: io_context_t, nr: c_long, list: *mut *mut iocb) -> c_int {
-    if is_uring() {
+    let call = || {
+        if is_uring() {
+            // SAFETY: upheld by the caller.
+            return unsafe { uring::submit(ctx, nr, list) };
+        }
+        // SAFETY: upheld by the caller; the kernel checks the pointers.
+        unsafe { kernel::io_submit(ctx, nr, list) }
+    };
+    probes::submit_entry(ctx, nr);
+    let answer = match stats::is_off() {
+        true => call(),
         // SAFETY: upheld by the caller.
-        return unsafe { uring::submit(ctx, nr, list) };
-    }
-    // SAFETY: upheld by the caller; the kernel checks the pointers.
-    unsafe { kernel::io_submit(ctx, nr, list) }
+        false => unsafe { stats::submit(ctx, nr, list, call) },
+    };
+    probes::submit_return(ctx, answer);
+    answer
 }
 
 /// `io_cancel`
 ///
 /// # Safety
 /// As `io_cancel`.
+#[inline(never)]
 pub(crate) unsafe fn cancel(ctx: io_context_t, iocb: *mut iocb, result: *mut io_event) -> c_int {
-    if is_uring() {
+    let answer = if is_uring() {
         // SAFETY: upheld by the caller.
-        return unsafe { uring::cancel(ctx, iocb, result) };
+        unsafe { uring::cancel(ctx, iocb, result) }
+    } else {
+        // SAFETY: upheld by the caller.
+        unsafe { kernel::io_cancel(ctx, iocb, result) }
+    };
+    if !stats::is_off() {
+        stats::cancelled(ctx, answer);
     }
-    // SAFETY: upheld by the caller.
-    unsafe { kernel::io_cancel(ctx, iocb, result) }
+    probes::cancel(ctx, iocb, answer);
+    answer
 }
 
 /// `io_getevents`
@@ -105,14 +139,11 @@ pub(crate) unsafe fn get_events(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: upheld by the caller; so for `elsewhere`, which gets the same arguments.
-    unsafe {
-        context::get_events(ctx, min_nr, nr, events, timeout, |ctx, min_nr, nr, events, timeout| {
-            elsewhere(ctx, min_nr, nr, events, timeout)
-        })
-    }
+    unsafe { context::get_events(ctx, min_nr, nr, events, timeout, elsewhere) }
 }
 
-/// [`get_events`] where the fast path could not so much as look at a ring.
+/// [`get_events`] where the fast path has no answer: it has looked at the ring, which holds too few
+/// events, or could not so much as look.
 ///
 /// # Safety
 /// As `io_getevents`.
@@ -124,20 +155,48 @@ unsafe extern "C" fn elsewhere(
     nr: c_long,
     events: *mut io_event,
     timeout: *const timespec,
+    looked: bool,
 ) -> c_int {
+    let way = Way::default();
+    let request = Request::without_mask(ctx, min_nr, nr, events, timeout);
     // SAFETY: upheld by the caller.
-    unsafe { get_events_anyhow(Request::without_mask(ctx, min_nr, nr, events, timeout)) }
+    unsafe { answer(&Request { way: &raw const way, ..request }, &way, looked) }
 }
 
-/// `io_getevents` and `io_pgetevents` for any context and any arguments.
+/// `io_pgetevents`
 ///
 /// # Safety
-/// As `io_getevents`.
-pub(crate) unsafe fn get_events_anyhow(request: Request) -> c_int {
-    if is_uring() {
-        // SAFETY: upheld by the caller.
-        return unsafe { uring::get_events(request) };
-    }
+/// As `io_pgetevents`.
+pub(crate) unsafe fn get_events_masked(request: Request) -> c_int {
+    let way = Way::default();
     // SAFETY: upheld by the caller.
-    unsafe { context::get_events_anyhow(request) }
+    unsafe { answer(&Request { way: &raw const way, ..request }, &way, false) }
+}
+
+/// The answer to a request, counted and told.
+///
+/// # Safety
+/// As `io_getevents`; `way` is the request's.
+#[inline(never)]
+unsafe fn answer(request: &Request, way: &Way, looked: bool) -> c_int {
+    let answer = if is_uring() {
+        // SAFETY: upheld by the caller, as below.
+        unsafe { uring::get_events(*request) }
+    } else if looked {
+        // SAFETY: as above.
+        unsafe { context::get_events_of_too_few(*request) }
+    } else {
+        // SAFETY: as above.
+        unsafe { context::get_events_anyhow(*request) }
+    };
+    if !stats::is_off() {
+        // SAFETY: as many events as the answer says have just been written there.
+        unsafe { stats::reaped(request, answer, way) };
+    }
+    match way.source() {
+        Source::Ring => probes::reap_ring(request.context, answer),
+        Source::Spin => probes::reap_spin(request.context, answer),
+        Source::Kernel => probes::reap_kernel(request.context, answer),
+    }
+    answer
 }

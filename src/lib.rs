@@ -20,14 +20,17 @@
 //! | `spin` | watching the ring before a call sleeps |
 //! | `kernel` | the raw AIO system calls, and how their answers become `-errno` |
 //! | `system` | what else the library needs of the system |
+//! | `stats` | what is counted of the calls, and the reports of it: a house of its own |
+//! | `probes` | the points at which tracers can attach |
 //! | `config`, `valgrind` | what decides whether rings are reaped at all |
 //! | `sync` | the atomics of `gate` and `ring`: the machine's, or the model checker's |
 //!
 //! One `io_getevents` goes from `capi` through `engine` to `context`, through the `gate` to the `ring`, and back; to
 //! `kernel` on the slow way alone.
 //!
-//! The library is `no_std`, allocates one table at the first call and nothing else, starts no thread,
-//! prints nothing but a line about a wrong `LIBAIO_*` value, and needs `libc.so.6` alone.
+//! The library is `no_std`, allocates one table at the first call and nothing else (but the counters of
+//! `LIBAIO_STATS`), starts no thread, prints nothing unasked but a line about a wrong `LIBAIO_*` value,
+//! and needs `libc.so.6` alone.
 
 #![no_std]
 // The model checker runs the exclusion and the reap alone.
@@ -57,10 +60,14 @@ mod nested;
 #[cfg(not(loom))]
 pub mod prep;
 #[cfg(not(loom))]
+mod probes;
+#[cfg(not(loom))]
 mod request;
 mod ring;
 #[cfg(not(loom))]
 mod spin;
+#[cfg(not(loom))]
+mod stats;
 mod sync;
 #[cfg(not(loom))]
 mod system;

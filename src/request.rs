@@ -1,14 +1,15 @@
 //! What a caller of `io_getevents` or `io_pgetevents` asks for, and what of it can be told without
 //! the kernel.
 
+use core::cell::Cell;
 use core::ffi::{c_int, c_long};
 use core::ptr;
 
 use libc::{EFAULT, EINVAL, sigset_t, timespec};
 
 use crate::abi::{io_context_t, io_event};
-use crate::kernel;
-use crate::system::refuses;
+use crate::system::{now_ns, refuses};
+use crate::{kernel, probes, stats};
 
 /// What a caller of `io_getevents` or `io_pgetevents` asks for.
 #[derive(Clone, Copy)]
@@ -23,6 +24,39 @@ pub(crate) struct Request {
     /// Whether it is `io_pgetevents`, which after a stop and a SIGCONT goes on waiting where
     /// `io_getevents` answers EINTR, also without a mask.
     pub(crate) with_mask: bool,
+    /// Where it is noted how the request is answered; NULL where nobody asks.
+    pub(crate) way: *const Way,
+}
+
+/// Where the answer to a request comes from.
+#[derive(Clone, Copy, Default)]
+#[repr(u32)]
+pub(crate) enum Source {
+    /// What user space found at once.
+    #[default]
+    Ring,
+    /// Found while the call watched the ring (`spin.rs`).
+    Spin,
+    /// The kernel, where the call may have slept.
+    Kernel,
+}
+
+/// How a request is answered.
+#[derive(Default)]
+pub(crate) struct Way {
+    source: Cell<Source>,
+    kernel_ns: Cell<u64>,
+}
+
+impl Way {
+    pub(crate) fn source(&self) -> Source {
+        self.source.get()
+    }
+
+    /// How long the call was in the kernel, where that is counted.
+    pub(crate) fn kernel_ns(&self) -> u64 {
+        self.kernel_ns.get()
+    }
 }
 
 impl Request {
@@ -35,23 +69,65 @@ impl Request {
         events: *mut io_event,
         timeout: *const timespec,
     ) -> Self {
-        Request { context, min_nr, nr, events, timeout, sigmask: ptr::null(), with_mask: false }
+        let (sigmask, way) = (ptr::null(), ptr::null());
+        Request { context, min_nr, nr, events, timeout, sigmask, with_mask: false, way }
+    }
+
+    fn way(&self) -> Option<&Way> {
+        // SAFETY: NULL, or what `engine.rs` keeps until the call is answered.
+        unsafe { self.way.as_ref() }
+    }
+
+    /// The answer was found while the call watched the ring.
+    #[cold]
+    pub(crate) fn found_by_spinning(&self) {
+        if let Some(way) = self.way() {
+            way.source.set(Source::Spin);
+        }
+    }
+
+    /// Runs `call`, in which the kernel may put the caller to sleep.
+    #[inline]
+    pub(crate) fn in_kernel(&self, call: impl FnOnce() -> c_int) -> c_int {
+        let start = self.enter_kernel();
+        let answer = call();
+        self.leave_kernel(start, answer);
+        answer
+    }
+
+    /// When the call enters the kernel; 0 where nothing is counted.
+    #[inline(never)]
+    fn enter_kernel(&self) -> u64 {
+        probes::wait_start(self.context, self.min_nr, self.nr);
+        if stats::is_off() { 0 } else { now_ns() }
+    }
+
+    #[inline(never)]
+    fn leave_kernel(&self, start: u64, answer: c_int) {
+        if let Some(way) = self.way() {
+            way.source.set(Source::Kernel);
+            if start != 0 {
+                way.kernel_ns.set(way.kernel_ns.get() + (now_ns() - start));
+            }
+        }
+        probes::wait_end(self.context, answer);
     }
 
     /// The kernel's answer to the request as it is.
     ///
     /// # Safety
     /// As `io_getevents`.
+    #[inline(never)]
     pub(crate) unsafe fn ask_kernel(self) -> c_int {
-        let Request { context, min_nr, nr, events, timeout, sigmask, with_mask } = self;
+        let Request { context, min_nr, nr, events, timeout, sigmask, with_mask, .. } = self;
         // SAFETY: upheld by the caller.
-        unsafe {
+        self.in_kernel(|| unsafe {
             if with_mask {
                 kernel::io_pgetevents(context, min_nr, nr, events, timeout, sigmask)
             } else {
                 kernel::io_getevents(context, min_nr, nr, events, timeout)
             }
-        }
+        })
     }
 
     /// Whether user space may answer: nothing in it that the kernel would refuse or must see.

@@ -173,6 +173,25 @@ pub(crate) unsafe fn reap(
     if held() { Reaped::Taken(n) } else { Reaped::Forked }
 }
 
+/// [`reap`] of a mapped ring by the thread `me`, where its size counts for more than its speed.
+///
+/// # Safety
+/// As [`reap`].
+#[cfg(not(loom))]
+#[inline(never)]
+pub(crate) unsafe fn reap_mapped(
+    ring: &Mapped<'_>,
+    nest: &Nest,
+    least: u32,
+    most: u32,
+    to: *mut io_event,
+    gate: &crate::gate::Gate,
+    me: usize,
+) -> Reaped {
+    // SAFETY: upheld by the caller.
+    unsafe { reap(ring, nest, least, most, to, || gate.is_held_by(me)) }
+}
+
 /// [`reap`] of up to `most` events for a signal handler on the thread that is inside the gate already.
 ///
 /// # Safety

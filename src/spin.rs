@@ -130,7 +130,10 @@ pub(crate) unsafe fn get_events(place: &Place, request: Request, me: usize) -> c
         }
     };
     match watch(&place.average_wait_ns, start, limit, look) {
-        Watched::Found(n) => return n,
+        Watched::Found(n) => {
+            request.found_by_spinning();
+            return n;
+        }
         // SAFETY: upheld by the caller.
         Watched::Interrupted => return unsafe { context::cut_short(request) },
         Watched::InVain => (),

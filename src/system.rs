@@ -153,15 +153,17 @@ impl Pause for ShortSleep {
 /// A signal set in the kernel's form: longs, 8 bytes of them or 16.
 type Signals = [c_ulong; 16 / size_of::<c_ulong>()];
 
+/// The signals of a thread's own doing.
+pub(crate) const FAULTS: [c_int; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+
 /// Every signal but those of a thread's own doing: the kernel kills one that has them blocked, and a
 /// program that handles them wants to.
 const ALL_BUT_FAULTS: Signals = {
     let mut signals: Signals = [c_ulong::MAX; size_of::<Signals>() / size_of::<c_ulong>()];
-    let faults =
-        [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
     let mut i = 0;
-    while i < faults.len() {
-        signals[0] &= !(1 << (faults[i] - 1));
+    while i < FAULTS.len() {
+        signals[0] &= !(1 << (FAULTS[i] - 1));
         i += 1;
     }
     signals

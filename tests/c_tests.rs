@@ -25,6 +25,9 @@ enum Form {
     SharedBySyscall,
     /// The same, with `LIBAIO_ENGINE=io_uring`.
     SharedOnUring,
+    /// The kernel's engine and io_uring's, with `LIBAIO_STATS`.
+    SharedCounted,
+    SharedOnUringCounted,
     /// Compiled with our header, linked with our `libaio.a` into a static program.
     Static,
     /// The same, with `LIBAIO_ENGINE=io_uring`.
@@ -47,6 +50,8 @@ struct Source {
     ext4_only: bool,
     /// Whether it is about what contexts of the kernel's alone can do.
     kernel_only: bool,
+    /// Whether it is about pointers at which the counting faults, as it reads requests too.
+    uncounted: bool,
 }
 
 fn main() {
@@ -88,6 +93,7 @@ fn sources(folder: &str) -> Vec<Source> {
                 shared_only: text.contains("/* forms: shared */"),
                 ext4_only: text.contains("/* file systems: ext4 */"),
                 kernel_only: text.contains("/* engines: kernel */"),
+                uncounted: text.contains("/* statistics: off */"),
                 path,
             }
         })
@@ -107,6 +113,8 @@ impl Source {
         let fits = |form: &Form| match form {
             Form::Static => !self.shared_only,
             Form::SharedOnUring => !self.kernel_only,
+            Form::SharedCounted => !self.uncounted,
+            Form::SharedOnUringCounted => !self.uncounted && !self.kernel_only,
             Form::StaticOnUring => !self.shared_only && !self.kernel_only,
             // The cdylib has no symbol versions, so no LIBAIO_0.1 forms (README, Limits).
             Form::OriginalByPlainPreload => !self.shared_only,
@@ -118,7 +126,11 @@ impl Source {
     /// Compiles for `form`; the forms that run Debian's binary share one.
     fn compile(&self, form: Form, binaries: &Path) -> PathBuf {
         let kind = match form {
-            Form::Shared | Form::SharedBySyscall | Form::SharedOnUring => "shared",
+            Form::Shared
+            | Form::SharedBySyscall
+            | Form::SharedOnUring
+            | Form::SharedCounted
+            | Form::SharedOnUringCounted => "shared",
             Form::Static | Form::StaticOnUring => "static",
             _ => "original",
         };
@@ -158,6 +170,12 @@ fn environment(command: &mut Command, form: Form) {
         Form::SharedOnUring => {
             command.env("LD_LIBRARY_PATH", build()).env("LIBAIO_ENGINE", "io_uring")
         }
+        // Into the place's folder, which goes with the test.
+        Form::SharedCounted => command.env("LD_LIBRARY_PATH", build()).env("LIBAIO_STATS", "stats"),
+        Form::SharedOnUringCounted => {
+            command.env("LIBAIO_ENGINE", "io_uring").env("LIBAIO_STATS", "stats");
+            command.env("LD_LIBRARY_PATH", build())
+        }
         Form::StaticOnUring => command.env("LIBAIO_ENGINE", "io_uring"),
         // Under this SONAME the loader takes it for the program's own libaio.so.1.
         Form::OriginalByPreload => command.env("LD_PRELOAD", build().join("libaio.so.1")),
@@ -171,6 +189,8 @@ impl Form {
             Form::Shared => "linked with ours",
             Form::SharedBySyscall => "linked with ours, LIBAIO_REAP=syscall",
             Form::SharedOnUring => "linked with ours, LIBAIO_ENGINE=io_uring",
+            Form::SharedCounted => "linked with ours, LIBAIO_STATS",
+            Form::SharedOnUringCounted => "linked with ours, LIBAIO_ENGINE=io_uring, LIBAIO_STATS",
             Form::Static => "statically linked with ours",
             Form::StaticOnUring => "statically linked with ours, LIBAIO_ENGINE=io_uring",
             Form::Original => "on the original",
@@ -189,6 +209,8 @@ fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
         Shared,
         SharedBySyscall,
         SharedOnUring,
+        SharedCounted,
+        SharedOnUringCounted,
         Static,
         StaticOnUring,
         OriginalByPath,
@@ -218,6 +240,8 @@ fn holds_on_ours(source: &Source, binaries: &Path) -> Result<(), Failed> {
             Form::Shared,
             Form::SharedBySyscall,
             Form::SharedOnUring,
+            Form::SharedCounted,
+            Form::SharedOnUringCounted,
             Form::Static,
             Form::StaticOnUring,
         ];

@@ -90,6 +90,8 @@ fn a_wrong_value_is_told_in_one_line_and_ignored() {
     let reap = "takes ring or syscall\n";
     let spin = "takes 0 to 1000000, in microseconds\n";
     let long = "x".repeat(400);
+    let endless = "x".repeat(1024);
+    let signal = "takes USR1, USR2 or a number\n";
     let engine = "takes kernel or io_uring\n";
     let cases = [
         ("LIBAIO_ENGINE", "uring", engine),
@@ -104,6 +106,15 @@ fn a_wrong_value_is_told_in_one_line_and_ignored() {
         ("LIBAIO_SPIN_US", "1000001", spin),
         ("LIBAIO_SPIN_US", "99999999999999999999", spin),
         ("LIBAIO_SPIN_US", long.as_str(), "\n"),
+        ("LIBAIO_STATS", "", "takes 0, 1 or a file name\n"),
+        ("LIBAIO_STATS", endless.as_str(), "\n"),
+        ("LIBAIO_STATS_FORMAT", "JSON", "takes text or json\n"),
+        ("LIBAIO_STATS_SIGNAL", "", signal),
+        ("LIBAIO_STATS_SIGNAL", "SIGUSR2", signal),
+        ("LIBAIO_STATS_SIGNAL", "0", signal),
+        ("LIBAIO_STATS_SIGNAL", "9", signal),
+        ("LIBAIO_STATS_SIGNAL", "11", signal),
+        ("LIBAIO_STATS_SIGNAL", "65", signal),
     ];
     for (variable, value, takes) in cases {
         let ran = run_ring(NO_CALL, &[(variable, value)]);
@@ -127,7 +138,8 @@ fn a_set_user_id_program_ignores_the_variables() {
     let open = Command::new("chmod").arg("755").arg(folder.path()).status().expect("chmod");
     assert!(open.success());
     let binary = compile(folder.path(), &format!("c-tests/ring/{NO_CALL}.c"), &["-static"]);
-    let variables = [("LIBAIO_REAP", "syscall"), ("LIBAIO_SPIN_US", "nonsense")];
+    let variables =
+        [("LIBAIO_REAP", "syscall"), ("LIBAIO_SPIN_US", "nonsense"), ("LIBAIO_STATS", "1")];
     let as_other = |binary: &Path| {
         let mut program = limited("setpriv");
         program.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(binary);
@@ -137,6 +149,7 @@ fn a_set_user_id_program_ignores_the_variables() {
     let plain = as_other(&binary);
     assert_eq!(plain.status, 1);
     assert!(plain.stderr.contains("LIBAIO_SPIN_US=nonsense"), "{}", plain.stderr);
+    assert!(plain.stderr.contains("statistics of process"), "{}", plain.stderr);
 
     must(Command::new("chmod").arg("4755").arg(&binary));
     let secure = as_other(&binary);

@@ -1,6 +1,7 @@
 /* Pointers that the kernel cannot use, for each argument that is one, give what the system call
    gives (-EFAULT, or nothing where it does not look), and end nobody. */
 /* file systems: ext4 */
+/* statistics: off */
 #define _GNU_SOURCE
 #include "against_the_kernel.h"
 

@@ -13,7 +13,6 @@ use core::ptr;
 
 use libc::{EAGAIN, EINVAL, ENOMEM};
 
-use super::entry::Known;
 use super::free::Free;
 use super::pump::Pump;
 use super::queues::{Kind, Queues};
@@ -40,7 +39,6 @@ pub(super) struct Context {
     /// Entries of either submission queue.
     submissions: u32,
     pub(super) slots: Slots,
-    pub(super) known: Known,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
     /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
@@ -115,7 +113,6 @@ impl Context {
                         sharing: MaybeUninit::<Sharing>::zeroed().assume_init(),
                         submissions,
                         slots,
-                        known: MaybeUninit::<Known>::zeroed().assume_init(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
                         place: number,
@@ -163,8 +160,14 @@ impl Context {
     #[inline]
     pub(super) fn note(&self, me: usize) {
         if !self.sharing.knows(me) {
-            system::with_signals_blocked(|_| self.sharing.note::<Rest>(me, || self.make_shared()));
+            self.note_now(me);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_now(&self, me: usize) {
+        system::with_signals_blocked(|_| self.sharing.note::<Rest>(me, || self.make_shared()));
     }
 
     /// Makes the shared io_uring; whether there was one to be had.

@@ -5,7 +5,6 @@
 //! docs/compatibility.md lists it.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
 use linux_raw_sys::io_uring::{IORING_FSYNC_DATASYNC, io_uring_op};
@@ -31,92 +30,24 @@ const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
 /// Bit in `aio_flags`: `aio_reqprio` counts.
 const IOCB_FLAG_IOPRIO: u32 = 1 << 1;
 
-/// What was found about descriptors of files and block devices, by their lowest bits: the number in the
-/// upper half, then the open flags and 1. All zero is nothing.
-///
-/// A number may be another file's by now, or nobody's. For those that AIO is made for the flags matter
-/// in one way: access that they do not allow is EBADF, which io_uring tells too (`submit.rs`).
-#[repr(transparent)]
-pub(super) struct Known([AtomicU64; Known::PLACES]);
-
-impl Known {
-    const PLACES: usize = 64;
-
-    fn place(&self, fd: c_int) -> Option<&AtomicU64> {
-        self.0.get(fd as usize % Known::PLACES)
-    }
-
-    /// The open flags that a descriptor had.
-    fn flags(&self, fd: c_int) -> Option<c_int> {
-        let word = self.place(fd)?.load(Ordering::Relaxed);
-        ((word >> 32) as c_int == fd && word as u32 != 0).then(|| (word as u32 - 1) as c_int)
-    }
-
-    /// Whether a descriptor is known to have those open flags.
-    pub(super) fn is(&self, fd: c_int, flags: c_int) -> bool {
-        self.flags(fd) == Some(flags)
-    }
-
-    fn note(&self, fd: c_int, flags: c_int) {
-        let is_file = matches!(sys::kind_of(fd) as u32, libc::S_IFREG | libc::S_IFBLK);
-        if let Some(place) = self.place(fd).filter(|_| is_file) {
-            let word = u64::from(fd as u32) << 32 | u64::from((flags as u32).wrapping_add(1));
-            place.store(word, Ordering::Relaxed);
-        }
-    }
-
-    /// A descriptor is not what it was.
-    pub(super) fn forget(&self, fd: c_int) {
-        if let Some(place) = self.place(fd) {
-            place.store(0, Ordering::Relaxed);
-        }
-    }
-}
-
 /// The flags of the descriptors that the requests of one call name, asked for once as long as they
 /// name the same.
-pub(super) struct Descriptors<'a> {
+pub(super) struct Descriptors {
     last: c_int,
     flags: c_int,
-    /// Where flags may be taken from that are not asked for.
-    known: Option<&'a Known>,
-    /// Whether they were.
-    assumed: bool,
-    /// Whether they are asked for all the same.
-    asks: bool,
 }
 
-impl<'a> Descriptors<'a> {
-    pub(super) fn new(known: Option<&'a Known>) -> Self {
-        Descriptors { last: -1, flags: -EBADF, known, assumed: false, asks: false }
-    }
-
-    /// Whether flags were taken for what they were at an earlier call.
-    pub(super) fn were_assumed(&self) -> bool {
-        self.assumed
-    }
-
-    /// From here on flags are asked for; whether any were not.
-    pub(super) fn ask(&mut self) -> bool {
-        let assumed = self.assumed;
-        *self = Descriptors { asks: true, ..Descriptors::new(self.known) };
-        assumed
+impl Descriptors {
+    pub(super) fn new() -> Self {
+        Descriptors { last: -1, flags: -EBADF }
     }
 
     /// The open flags of a descriptor that I/O can be asked of.
     fn flags(&mut self, fd: c_int) -> Result<c_int, c_int> {
         if fd != self.last || self.flags < 0 {
-            let known = self.known.filter(|_| !self.asks);
-            let assumed = known.and_then(|known| known.flags(fd));
-            self.assumed = assumed.is_some();
-            (self.last, self.flags) = (fd, assumed.unwrap_or_else(|| sys::flags_of(fd)));
-            if self.flags < 0 || self.flags & libc::O_PATH != 0 {
-                self.flags = -EBADF;
-            } else if let Some(known) = self.known.filter(|_| !self.assumed) {
-                known.note(fd, self.flags);
-            }
+            (self.last, self.flags) = (fd, sys::flags_of(fd));
         }
-        if self.flags < 0 { Err(EBADF) } else { Ok(self.flags) }
+        if self.flags < 0 || self.flags & libc::O_PATH != 0 { Err(EBADF) } else { Ok(self.flags) }
     }
 }
 

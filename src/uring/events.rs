@@ -70,7 +70,7 @@ unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -
     let reaped = if context.pump.is_on() {
         let [nest, _] = &place.nests;
         // SAFETY: inside the gate, room as the caller says.
-        unsafe { ring::reap(&context.ring(), nest, least, most, to, held) }
+        unsafe { ring::reap_mapped(&context.ring(), nest, least, most, to, &place.gate, me) }
     } else {
         let of = match context.only(me) {
             Some(only) => core::slice::from_ref(only),
@@ -344,7 +344,10 @@ fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64
     let (average, start) = (&place.average_wait_ns, now_ns());
     let look = || if is_something(context) { Look::Found(()) } else { Look::Again };
     match spin::watch(average, start, left, look) {
-        Watched::Found(()) => return 0,
+        Watched::Found(()) => {
+            request.found_by_spinning();
+            return 0;
+        }
         Watched::Interrupted => return EINTR,
         Watched::InVain => (),
     }
@@ -365,7 +368,19 @@ fn is_something(context: &Context) -> bool {
 }
 
 /// Sleeps in the kernel; as [`wait`].
+#[inline(never)]
 fn sleep(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
+    -request.in_kernel(|| -sleep_in_kernel(place, context, request, more, left))
+}
+
+/// See [`sleep`].
+fn sleep_in_kernel(
+    place: &Place,
+    context: &Context,
+    request: Request,
+    more: u32,
+    left: u64,
+) -> c_int {
     let mut time =
         timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
     if place.gate.is_held_by(this_thread()) {

@@ -58,7 +58,7 @@ pub(super) struct Queues {
     rings: *mut c_void,
     rings_size: usize,
     sqes: *mut Sqe,
-    cqes: *mut io_uring_cqe,
+    cqes: *const io_uring_cqe,
     sq_entries: u32,
     cq_entries: u32,
     /// Flags of a call that waits.
@@ -186,43 +186,6 @@ impl Queues {
     pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
         // SAFETY: masked, so inside the mapping.
         unsafe { &*self.cqes.add((index & (self.cq_entries - 1)) as usize) }
-    }
-
-    /// The index after the newest completion, with all of them visible.
-    pub(super) fn newest(&self) -> u32 {
-        self.cq_tail().load(Ordering::Acquire)
-    }
-
-    /// Whether a request of which there was no completion up to `before` has one that says EBADF. Others may
-    /// take completions meanwhile, and what is read here may be old or torn: then it is an event.
-    pub(super) fn has_refused(&self, user_data: u64, before: u32) -> bool {
-        let after = self.newest();
-        let new = (0..after.wrapping_sub(before)).map(|i| self.completion(before.wrapping_add(i)));
-        // What was taken meanwhile may be any other's.
-        new.take(self.cq_entries as usize)
-            .any(|cqe| cqe.user_data == user_data && cqe.res == -libc::EBADF)
-    }
-
-    /// Takes a completion out of the queue, wherever it is; whether it was there. The caller is who takes
-    /// completions.
-    pub(super) fn remove(&self, user_data: u64) -> bool {
-        let head = self.cq_head().load(Ordering::Relaxed);
-        let at = |i: u32| head.wrapping_add(i);
-        let Some(found) =
-            (0..self.ready()).find(|&i| self.completion(at(i)).user_data == user_data)
-        else {
-            return false;
-        };
-        // Those before it move up. (The kernel only writes completions, and not these.)
-        for i in (0..found).rev() {
-            let mask = self.cq_entries - 1;
-            let (from, to) = ((at(i) & mask) as usize, (at(i + 1) & mask) as usize);
-            // SAFETY: masked, so inside the mapping; nobody else is at completions between the two
-            // indices.
-            unsafe { ptr::copy_nonoverlapping(self.cqes.add(from), self.cqes.add(to), 1) };
-        }
-        self.cq_head().store(at(1), Ordering::Release);
-        true
     }
 
     /// How many completions nobody has taken, with all of them visible.

@@ -1,5 +1,7 @@
-/* A descriptor that was good is closed, or made one that cannot be read, between two requests by
- * itself: the next is EBADF, beside events that nobody has taken yet; and good again where it is. */
+/* A descriptor that was good is closed, or made one that cannot be read, between two requests: the next
+ * is EBADF, beside events that nobody has taken yet. Made an empty pipe that does not wait it is EAGAIN;
+ * and good again where it is a file. */
+#define _GNU_SOURCE
 #include "check.h"
 
 enum { BEFORE = 3, ROUNDS = 40 };
@@ -22,9 +24,9 @@ int main(void)
 	CHECK(written >= 0);
 	ctx = new_context(2 * BEFORE);
 	for (round = 0; round < ROUNDS; round++) {
-		struct iocb cbs[BEFORE], refused, good;
-		struct io_event events[BEFORE + 1];
-		int fd = dup(file), taken = 0, n;
+		struct iocb cbs[BEFORE], refused, empty, good;
+		struct io_event events[BEFORE + 2];
+		int fd = dup(file), taken = 0, ends[2], n;
 
 		CHECK(fd >= 0);
 		for (i = 0; i < BEFORE; i++)
@@ -33,20 +35,26 @@ int main(void)
 		CHECK_EQ(submit_one(&refused, fd), -EBADF);
 		CHECK_EQ(dup2(written, fd), fd);
 		CHECK_EQ(submit_one(&refused, fd), -EBADF);
+		CHECK_EQ(pipe2(ends, O_NONBLOCK), 0);
+		CHECK_EQ(dup2(ends[0], fd), fd);
+		CHECK_EQ(submit_one(&empty, fd), 1);
 		CHECK_EQ(dup2(file, fd), fd);
 		CHECK_EQ(submit_one(&good, fd), 1);
-		while (taken < BEFORE + 1) {
-			n = io_getevents(ctx, 1, BEFORE + 1, events, NULL);
+		while (taken < BEFORE + 2) {
+			n = io_getevents(ctx, 1, BEFORE + 2, events, NULL);
 			CHECK(n > 0);
 			for (i = 0; i < n; i++) {
 				CHECK(events[i].obj != &refused);
-				CHECK_EQ(events[i].res, sizeof(buf));
+				CHECK_EQ((long)events[i].res,
+				         events[i].obj == &empty ? -EAGAIN : (long)sizeof(buf));
 			}
 			taken += n;
 		}
-		CHECK_EQ(taken, BEFORE + 1);
+		CHECK_EQ(taken, BEFORE + 2);
 		CHECK_EQ(io_getevents(ctx, 0, 1, events, NULL), 0);
 		CHECK_EQ(close(fd), 0);
+		CHECK_EQ(close(ends[0]), 0);
+		CHECK_EQ(close(ends[1]), 0);
 	}
 	EXPECT("rounds", round, ROUNDS);
 	CHECK_EQ(io_destroy(ctx), 0);

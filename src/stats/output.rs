@@ -1,0 +1,288 @@
+//! Where the reports go, and who asks for them.
+//!
+//! A file is made when counting begins and stays open, since the program may change its folder, its root
+//! or its user. The program may also close the descriptor and give the number to a file of its own: so
+//! it is looked at before each report.
+//!
+//! The end of the process is told by `.fini_array`: the loader, or `exit(3)` of a program that is linked
+//! statically, calls what stands there after all that the program has registered by `atexit(3)`, and after the
+//! destructors of what was linked with this library. It needs no room, no registration that could fail,
+//! and no start files.
+
+use core::ffi::{c_int, c_long};
+use core::mem::MaybeUninit;
+use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use libc::timespec;
+
+use super::block::Block;
+use super::ledger::{self, Ended, Ledger};
+use super::report::{Report, What};
+use crate::abi::io_context_t;
+use crate::config;
+use crate::gate::Pause as _;
+use crate::system::{self, ShortSleep};
+
+/// All zero: nothing was asked for yet.
+pub(super) struct Output {
+    state: AtomicU32,
+    /// A descriptor, or -1 where none could be had.
+    fd: AtomicI32,
+    /// Device and inode of a file.
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+const CLOSED: u32 = 0;
+const OPENING: u32 = 1;
+const OPEN: u32 = 2;
+
+const STDERR: c_int = 2;
+
+/// How often another name is tried where there is a file of that name.
+const TRIES: u64 = 1000;
+
+/// Longer than any name, with the number of the process and of the try.
+const LONGEST_NAME: usize = config::LONGEST_NAME + 48;
+
+/// Puts names and lines together.
+pub(super) struct Text<'a> {
+    pub(super) bytes: &'a mut [u8],
+    pub(super) length: usize,
+}
+
+impl Text<'_> {
+    /// Adds bytes, as far as there is room.
+    #[inline(never)]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if let Some(place) = self.bytes.get_mut(self.length) {
+                *place = byte;
+                self.length += 1;
+            }
+        }
+    }
+
+    /// What was put together.
+    pub(super) fn written(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&[])
+    }
+
+    /// Adds a number, decimal or hexadecimal.
+    #[inline(never)]
+    pub(super) fn number(&mut self, mut n: u64, hexadecimal: bool) {
+        let base = if hexadecimal { 16 } else { 10 };
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        for place in digits.iter_mut().rev() {
+            let digit = (n % base) as u8;
+            *place = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+            first -= 1;
+            n /= base;
+            if n == 0 {
+                break;
+            }
+        }
+        self.put(digits.get(first..).unwrap_or(&[]));
+    }
+}
+
+impl Output {
+    /// Whether there is one already, if only a vain one.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.load(Ordering::Acquire) == OPEN
+    }
+
+    /// Makes the file, or takes stderr, where that was not done; whether reports can be written.
+    #[inline]
+    pub(super) fn open(&self) -> bool {
+        self.is_open() || self.open_now()
+    }
+
+    /// With signals blocked, as in `ledger::decide`.
+    #[cold]
+    #[inline(never)]
+    fn open_now(&self) -> bool {
+        system::with_signals_blocked(|_| {
+            use Ordering::Acquire;
+            if self.state.compare_exchange(CLOSED, OPENING, Acquire, Acquire).is_ok() {
+                let fd =
+                    if config::stats_file().next().is_none() { STDERR } else { self.make_file() };
+                self.fd.store(fd, Ordering::Relaxed);
+                self.state.store(OPEN, Ordering::Release);
+            }
+            while self.state.load(Ordering::Acquire) == OPENING {
+                ShortSleep::sleep();
+            }
+        });
+        self.fd.load(Ordering::Relaxed) >= 0
+    }
+
+    /// A new file, with the number of the process in its name; -1, and a line on stderr, where there is
+    /// none to be had.
+    fn make_file(&self) -> c_int {
+        let mut name = [0u8; LONGEST_NAME];
+        let mut n = 0;
+        loop {
+            let mut text = Text { bytes: &mut name, length: 0 };
+            config::stats_file().for_each(|byte| text.put(&[byte]));
+            text.put(b".");
+            // SAFETY: no precondition.
+            text.number(unsafe { libc::getpid() } as u64, false);
+            if n > 0 {
+                text.put(b".");
+                text.number(n, false);
+            }
+            let length = text.length;
+            text.put(b"\0");
+            let fd = create(text.bytes);
+            if fd >= 0 {
+                let (device, inode) = identity(fd);
+                self.device.store(device, Ordering::Relaxed);
+                self.inode.store(inode, Ordering::Relaxed);
+                return fd;
+            }
+            n += 1;
+            if fd != -libc::EEXIST || n == TRIES {
+                text.length = length;
+                text.put(b" (error ");
+                text.number(fd.unsigned_abs().into(), false);
+                let start: &[u8] = b"libaio-rs: no statistics: cannot make ";
+                system::write_stderr(&[start, text.written(), b")\n"]);
+                return -1;
+            }
+        }
+    }
+
+    /// Writes a report, in one piece where the file takes it so.
+    fn write(&self, mut report: &[u8]) {
+        let fd = self.fd.load(Ordering::Relaxed);
+        let expected = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
+        if fd < 0 || (fd != STDERR && identity(fd) != expected) {
+            return;
+        }
+        // A pipe that nobody reads must not end the program.
+        system::with_signals_blocked(|_| {
+            system::errno_kept(|| {
+                while !report.is_empty() {
+                    // SAFETY: the bytes are ours.
+                    let n = unsafe {
+                        libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
+                    };
+                    if n <= 0 {
+                        break;
+                    }
+                    report = report.get(n as usize..).unwrap_or(&[]);
+                }
+                if system::errno() == libc::EPIPE && !report.is_empty() {
+                    take_broken_pipe();
+                }
+            });
+        });
+    }
+}
+
+/// A new file of that name, which ends with 0: a descriptor, or a negated error number. By number, since
+/// the C library's function is a cancellation point.
+fn create(name: &[u8]) -> c_int {
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
+    // SAFETY: a C string.
+    system::errno_kept(|| unsafe {
+        let (here, mode) = (libc::AT_FDCWD as c_long, 0o644 as c_long);
+        let fd = libc::syscall(libc::SYS_openat, here, name.as_ptr(), flags as c_long, mode);
+        if fd < 0 { -system::errno() } else { fd as c_int }
+    })
+}
+
+/// Takes the SIGPIPE that waits for this thread.
+#[cold]
+fn take_broken_pipe() {
+    let set = [1u64 << (libc::SIGPIPE - 1), 0];
+    let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a set as large as any kernel's, and a time.
+    unsafe {
+        let nothing: *mut libc::siginfo_t = ptr::null_mut();
+        let size = crate::kernel::SIGSET_SIZE;
+        libc::syscall(libc::SYS_rt_sigtimedwait, set.as_ptr(), nothing, &raw const no_wait, size);
+    }
+}
+
+/// Device and inode of a descriptor.
+#[allow(clippy::unnecessary_cast, reason = "their sizes differ between architectures")]
+fn identity(fd: c_int) -> (u64, u64) {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: room for the answer; zeros are one, too.
+    let stat = system::errno_kept(|| unsafe {
+        libc::fstat(fd, stat.as_mut_ptr());
+        stat.assume_init()
+    });
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+/// Reports of a context that was destroyed.
+pub(super) fn report_end_of(context: io_context_t, ended: &Ended) {
+    let (Some(block), Some(ledger)) = (ended.block(), ledger::if_used()) else { return };
+    Report::with(b"destroy", &mut |report| {
+        ledger.output.write(report.of(What::Context(context.addr()), block));
+    });
+}
+
+/// Reports of every context that there is, of what belongs to none, and of all together.
+fn report_all(ledger: &Ledger, occasion: &[u8]) {
+    let Some(all) = Block::new() else { return };
+    Report::with(occasion, &mut |report| {
+        for (address, block) in ledger.contexts() {
+            ledger.output.write(report.of(What::Context(address), block));
+            block.add_to(all);
+        }
+        if ledger.other.is_used() {
+            ledger.output.write(report.of(What::Others, &ledger.other));
+        }
+        ledger.other.add_to(all);
+        ledger.ended.add_to(all);
+        ledger.output.write(report.of(What::All, all));
+    });
+    all.free();
+}
+
+/// Has the signal that was asked for ask for reports, where the program does not use it.
+#[cold]
+pub(super) fn heed_signal() {
+    let signal = config::stats_signal();
+    if signal == 0 {
+        return;
+    }
+    let mut before = MaybeUninit::<libc::sigaction>::uninit();
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: zeros are an action, and an empty mask; the handler may run anywhere. `before` is read
+    // where it was written.
+    let installed = system::errno_kept(|| unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = on_signal as *const () as usize;
+        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) == 0
+            && (*before.as_ptr()).sa_sigaction == libc::SIG_DFL
+            && libc::sigaction(signal, action.as_ptr(), ptr::null_mut()) == 0
+    });
+    if !installed {
+        system::write_stderr(&[
+            b"libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program handles that signal itself\n",
+        ]);
+    }
+}
+
+extern "C" fn on_signal(_: c_int) {
+    if let Some(ledger) = ledger::if_used() {
+        report_all(ledger, b"signal");
+    }
+}
+
+extern "C" fn at_exit() {
+    if let Some(ledger) = ledger::if_used() {
+        report_all(ledger, b"exit");
+    }
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
