@@ -146,11 +146,13 @@ impl Attached {
         let profile = fs::read_to_string(self.tracing.join("uprobe_profile")).expect("the profile");
         let mut hits = BTreeMap::new();
         for line in profile.lines() {
-            let words: Vec<_> = line.split_whitespace().collect();
-            let [_, name, count] = words[..] else { panic!("{line}") };
-            if let (true, Some((probe, _))) =
-                (self.names.iter().any(|n| n == name), name.split_once("__"))
-            {
+            // The file, which may have spaces in its name; the event; the hits.
+            let mut words = line.rsplit(char::is_whitespace).filter(|word| !word.is_empty());
+            let (Some(count), Some(name)) = (words.next(), words.next()) else { continue };
+            if !self.names.iter().any(|own| own == name) {
+                continue;
+            }
+            if let Some((probe, _)) = name.split_once("__") {
                 *hits.entry(probe.to_owned()).or_default() += count.parse::<u64>().expect(line);
             }
         }

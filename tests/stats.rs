@@ -195,6 +195,18 @@ fn threads_lose_no_count() {
 }
 
 #[test]
+fn a_context_at_the_address_of_another_begins_anew() {
+    let program = Program::new("reuses_an_address", &[]);
+    for engine in ENGINES {
+        let reports = program.reports(&[("LIBAIO_ENGINE", engine)]);
+        let iocbs: Vec<_> = reports.iter().map(|r| number(r, "submit", "iocbs")).collect();
+        assert_eq!(iocbs, [3, 2, 5]);
+        assert_eq!(number(&reports[1], "events", "taken"), 2);
+        assert_eq!(section(&reports[2], "contexts"), &json!({"made": 2, "maxevents": 2}));
+    }
+}
+
+#[test]
 fn each_process_has_a_file_of_what_it_did() {
     let program = Program::new("forks", &[]);
     for engine in ENGINES {

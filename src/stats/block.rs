@@ -155,10 +155,8 @@ impl Block {
 
     /// Makes it that of a new context.
     pub(super) fn begin(&self, context: io_context_t, maxevents: c_int, uring: bool) {
-        // SAFETY: fresh memory again, in the place of the old.
-        system::errno_kept(|| unsafe {
-            libc::madvise(self.memory(), size_of::<Block>(), libc::MADV_DONTNEED)
-        });
+        // (Not by MADV_DONTNEED, which a program that locks its memory is refused.)
+        (0..WORDS).for_each(|i| self.at(i).store(0, Ordering::Relaxed));
         self.add(word::CONTEXTS, 1);
         self.add(word::MAXEVENTS, u64::from(maxevents as u32));
         self.add(word::URING, uring.into());

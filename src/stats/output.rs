@@ -9,7 +9,7 @@
 //! destructors of what was linked with this library. It needs no room, no registration that could fail,
 //! and no start files.
 
-use core::ffi::{c_int, c_long};
+use core::ffi::{c_int, c_long, c_ulong};
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -198,7 +198,8 @@ fn create(name: &[u8]) -> c_int {
 /// Takes the SIGPIPE that waits for this thread.
 #[cold]
 fn take_broken_pipe() {
-    let set = [1u64 << (libc::SIGPIPE - 1), 0];
+    let mut set: [c_ulong; 16 / size_of::<c_ulong>()] = Default::default();
+    set[0] = 1 << (libc::SIGPIPE - 1);
     let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a set as large as any kernel's, and a time.
     unsafe {
