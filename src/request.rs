@@ -131,7 +131,7 @@ impl Request {
     }
 
     /// Whether user space may answer: nothing in it that the kernel would refuse or must see.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_plain(self) -> bool {
         self.sigmask.is_null()
             && 0 <= self.min_nr
@@ -144,7 +144,7 @@ impl Request {
     ///
     /// # Safety
     /// The timeout is NULL or readable.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn least(self) -> u32 {
         if self.min_nr == 0 {
             return 0;
@@ -179,7 +179,7 @@ impl Request {
     }
 
     /// The room for events, as far as a ring can fill it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn most(self) -> u32 {
         clamped(self.nr)
     }

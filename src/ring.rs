@@ -80,6 +80,7 @@ pub(crate) enum Reaped {
 }
 
 /// How many events there are to take.
+#[inline(always)]
 fn available(nr: u32, head: u32, tail: u32) -> u32 {
     if head <= tail { tail - head } else { nr - head + tail }
 }
@@ -88,6 +89,7 @@ fn available(nr: u32, head: u32, tail: u32) -> u32 {
 ///
 /// # Safety
 /// As [`Ring::copy`].
+#[inline(always)]
 unsafe fn copy_wrapped(ring: &impl Ring, first: u32, n: u32, to: *mut io_event) {
     let up_to_wrap = n.min(ring.nr() - first);
     // SAFETY: upheld by the caller; the two parts are `n` together.
@@ -100,6 +102,7 @@ unsafe fn copy_wrapped(ring: &impl Ring, first: u32, n: u32, to: *mut io_event) 
 }
 
 /// The index `n` after `index`.
+#[inline(always)]
 fn after(nr: u32, index: u32, n: u32) -> u32 {
     let sum = index + n;
     if sum >= nr { sum - nr } else { sum }
@@ -328,27 +331,27 @@ pub(crate) fn put(ring: &Mapped<'_>, event: io_event) -> bool {
 
 #[cfg(not(loom))]
 impl Ring for Mapped<'_> {
-    #[inline]
+    #[inline(always)]
     fn nr(&self) -> u32 {
         self.0.nr
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> u32 {
         self.0.head.load(Ordering::Relaxed)
     }
 
-    #[inline]
+    #[inline(always)]
     fn tail(&self) -> u32 {
         self.0.tail.load(Ordering::Acquire)
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&self, head: u32) {
         self.0.head.store(head, Ordering::Release);
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn copy(&self, first: u32, n: u32, to: *mut io_event) {
         let header: *const Header = self.0;
         // SAFETY: `nr` events follow the header in the mapping, `first` and `n` lie in them, and

@@ -102,7 +102,7 @@ impl<'a> Report<'a> {
         self.head(what, block);
         let mut index = 0;
         for name in NAMES.split(|&byte| byte == b' ') {
-            if let Some(section) = name.strip_suffix(b":") {
+            if let [section @ .., b':'] = name {
                 self.section(section);
             } else {
                 self.value(name, block.told(index));
@@ -179,12 +179,13 @@ impl<'a> Report<'a> {
             Some(section) => self.name(b"\n  ", section, b": "),
             None => self.text.put(b", "),
         }
-        let unit = name.strip_suffix(b"_ns");
-        self.name(b"", unit.unwrap_or(name), b" ");
+        let (name, unit) = match name {
+            [time @ .., b'_', b'n', b's'] => (time, &b" ns"[..]),
+            _ => (name, &b""[..]),
+        };
+        self.name(b"", name, b" ");
         self.text.number(value, false);
-        if unit.is_some() {
-            self.text.put(b" ns");
-        }
+        self.text.put(unit);
     }
 
     /// The errors that came to pass.

@@ -13,6 +13,7 @@ use core::ptr;
 
 use libc::{EAGAIN, EINVAL, ENOMEM};
 
+use super::entry::{self, Known};
 use super::free::Free;
 use super::pump::Pump;
 use super::queues::{Kind, Queues};
@@ -39,6 +40,9 @@ pub(super) struct Context {
     /// Entries of either submission queue.
     submissions: u32,
     pub(super) slots: Slots,
+    pub(super) known: Known,
+    /// A descriptor that requests have been submitted on without asking what it is, and 1.
+    unasked: AtomicU32,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
     /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
@@ -113,6 +117,8 @@ impl Context {
                         sharing: MaybeUninit::<Sharing>::zeroed().assume_init(),
                         submissions,
                         slots,
+                        known: MaybeUninit::<Known>::zeroed().assume_init(),
+                        unasked: AtomicU32::new(0),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
                         place: number,
@@ -182,7 +188,7 @@ impl Context {
     }
 
     /// Its io_urings: the quiet one, and the shared one where there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn queues(&self) -> &[Queues] {
         let there = 1 + usize::from(self.sharing.has_shared());
         // SAFETY: the first is always there; the other was written before `sharing` said so, and is
@@ -191,14 +197,14 @@ impl Context {
     }
 
     /// The io_uring of a thread that is alone.
-    #[inline]
+    #[inline(always)]
     pub(super) fn quiet(&self) -> &Queues {
         // SAFETY: as above.
         unsafe { &*self.queues.get().cast() }
     }
 
     /// The shared io_uring. `sharing` has said that there is one.
-    #[inline]
+    #[inline(always)]
     fn shared(&self) -> &Queues {
         // SAFETY: as above.
         unsafe { &*self.queues.get().cast::<Queues>().add(1) }
@@ -214,7 +220,7 @@ impl Context {
     /// The one io_uring that all requests are in, now and for as long as this thread, which was noted,
     /// may look or sleep; None where it is not only one. (To sleep where it is the quiet one a thread
     /// counts itself first: [`Sleeper`].)
-    #[inline]
+    #[inline(always)]
     pub(super) fn only(&self, me: usize) -> Option<&Queues> {
         match self.sharing.place(me) {
             Where::Quiet => Some(self.quiet()),
@@ -229,10 +235,10 @@ impl Context {
     }
 
     /// Whether what a look did not find may be there all the same: the kernel waits for the thread that
-    /// has submitted to enter it (`sharing.rs`).
+    /// has submitted to enter it (`sharing.rs`), or something was not asked.
     #[inline]
     pub(super) fn may_have_more(&self) -> bool {
-        self.quiet().in_flight() != 0
+        self.quiet().in_flight() != 0 || self.unasked.load(Ordering::Relaxed) != 0
     }
 
     /// How many completions nobody has taken.
@@ -247,14 +253,59 @@ impl Context {
 
     /// Cancels the request with that `user_data`, wherever it is: 0, or `-errno`.
     pub(super) fn cancel(&self, user_data: u64) -> c_int {
+        self.each_cancels(|queues| sys::cancel(queues.fd, user_data))
+    }
+
+    fn each_cancels(&self, cancel: impl Fn(&Queues) -> c_int) -> c_int {
         let mut answer = -libc::ENOENT;
         for queues in self.queues() {
-            answer = sys::cancel(queues.fd, user_data);
+            answer = cancel(queues);
             if answer != -libc::ENOENT {
                 break;
             }
         }
         answer
+    }
+
+    /// Notes that a request was submitted on a descriptor that was taken for what it was.
+    #[inline]
+    pub(super) fn leave_unasked(&self, fd: c_int) {
+        let fd = fd as u32 + 1;
+        if self.unasked.load(Ordering::Relaxed) != fd {
+            self.ask(self.unasked.swap(fd, Ordering::Relaxed));
+        }
+    }
+
+    /// Before anybody waits: asks what was not asked.
+    #[inline]
+    pub(super) fn ask_now(&self) {
+        if self.unasked.load(Ordering::Relaxed) != 0 {
+            self.ask(self.unasked.swap(0, Ordering::Relaxed));
+        }
+    }
+
+    /// Asks whether a descriptor (and 1; 0 for none) is what it was taken for. If it is one by now that
+    /// should not wait, requests on it are to end with EAGAIN.
+    fn ask(&self, unasked: u32) {
+        let fd = unasked as c_int - 1;
+        if fd < 0 {
+            return;
+        }
+        let flags = sys::flags_of(fd);
+        if self.known.is(fd, flags) {
+            return;
+        }
+        self.known.forget(fd);
+        if flags >= 0 && entry::never_waits(fd, flags) {
+            // Of the others on that number the kernel knows that they are another file's.
+            for (user_data, slot) in self.slots.in_flight(|slot| slot.fd() == fd && !slot.is_poll())
+            {
+                slot.mark_would_wait(true);
+                if self.each_cancels(|queues| sys::cancel_on(queues.fd, user_data, fd)) != 0 {
+                    slot.mark_would_wait(false);
+                }
+            }
+        }
     }
 
     /// How many threads sleep in the kernel until there are completions.

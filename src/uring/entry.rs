@@ -5,6 +5,7 @@
 //! docs/compatibility.md lists it.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
 use linux_raw_sys::io_uring::{IORING_FSYNC_DATASYNC, io_uring_op};
@@ -30,24 +31,97 @@ const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
 /// Bit in `aio_flags`: `aio_reqprio` counts.
 const IOCB_FLAG_IOPRIO: u32 = 1 << 1;
 
-/// The flags of the descriptors that the requests of one call name, asked for once as long as they
-/// name the same.
-pub(super) struct Descriptors {
-    last: c_int,
-    flags: c_int,
+/// What was found about descriptors, by their lowest bits: the number in the upper half; then the open
+/// flags and 1 of a file or block device that may wait, or [`OTHER`]. All zero is nothing.
+///
+/// A number may be another file's by now, or nobody's. What differs then is found out: at once, where
+/// io_uring refuses the request (`submit.rs`); or by the time that anybody would wait for it
+/// ([`Context::ask`](super::context::Context::ask)).
+#[repr(transparent)]
+pub(super) struct Known([AtomicU64; KNOWN]);
+
+const KNOWN: usize = 64;
+const OTHER: u32 = u32::MAX;
+
+impl Known {
+    fn word(&self, fd: c_int) -> Option<&AtomicU64> {
+        self.0.get(fd as usize % KNOWN)
+    }
+
+    /// What was found about that descriptor, 0 for nothing.
+    fn of(&self, fd: c_int) -> u32 {
+        let word = self.word(fd).map_or(0, |word| word.load(Ordering::Relaxed));
+        if (word >> 32) as c_int == fd { word as u32 } else { 0 }
+    }
+
+    /// Whether a descriptor is known for one with those flags.
+    pub(super) fn is(&self, fd: c_int, flags: c_int) -> bool {
+        flags >= 0 && self.of(fd) == flags as u32 + 1
+    }
+
+    fn note(&self, fd: c_int, flags: c_int) {
+        let waits = flags & libc::O_NONBLOCK == 0;
+        let is_file = waits && matches!(sys::kind_of(fd) as u32, libc::S_IFREG | libc::S_IFBLK);
+        if let Some(word) = self.word(fd) {
+            let found = if is_file { flags as u32 + 1 } else { OTHER };
+            word.store(u64::from(fd as u32) << 32 | u64::from(found), Ordering::Relaxed);
+        }
+    }
+
+    /// A descriptor is not what it was.
+    pub(super) fn forget(&self, fd: c_int) {
+        if let Some(word) = self.word(fd) {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
-impl Descriptors {
-    pub(super) fn new() -> Self {
-        Descriptors { last: -1, flags: -EBADF }
+/// The flags of the descriptors that the requests of one call name, asked for once as long as they
+/// name the same.
+pub(super) struct Descriptors<'a> {
+    last: c_int,
+    flags: c_int,
+    /// Where flags may be taken from that are not asked for.
+    known: Option<&'a Known>,
+    /// Whether they were.
+    assumed: bool,
+}
+
+impl<'a> Descriptors<'a> {
+    pub(super) fn new(known: Option<&'a Known>) -> Self {
+        Descriptors { last: -1, flags: -EBADF, known, assumed: false }
+    }
+
+    /// The descriptor whose flags were taken for what they were at an earlier call, if any.
+    pub(super) fn assumed(&self) -> Option<c_int> {
+        self.assumed.then_some(self.last)
+    }
+
+    /// From here on flags are asked for; whether any were not, and what was known is forgotten.
+    pub(super) fn ask(&mut self) -> bool {
+        let assumed = self.assumed();
+        if let (Some(fd), Some(known)) = (assumed, self.known) {
+            known.forget(fd);
+        }
+        *self = Descriptors::new(None);
+        assumed.is_some()
     }
 
     /// The open flags of a descriptor that I/O can be asked of.
     fn flags(&mut self, fd: c_int) -> Result<c_int, c_int> {
         if fd != self.last || self.flags < 0 {
-            (self.last, self.flags) = (fd, sys::flags_of(fd));
+            let found = self.known.map_or(0, |known| known.of(fd));
+            self.assumed = found != 0 && found != OTHER;
+            self.last = fd;
+            self.flags = if self.assumed { (found - 1) as c_int } else { sys::flags_of(fd) };
+            if self.flags & libc::O_PATH != 0 {
+                self.flags = -EBADF;
+            }
+            if let Some(known) = self.known.filter(|_| found == 0 && self.flags >= 0) {
+                known.note(fd, self.flags);
+            }
         }
-        if self.flags < 0 || self.flags & libc::O_PATH != 0 { Err(EBADF) } else { Ok(self.flags) }
+        if self.flags < 0 { Err(EBADF) } else { Ok(self.flags) }
     }
 }
 
@@ -85,7 +159,10 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
 }
 
 /// Whether there is a file at all.
-pub(super) fn check_descriptor(iocb: &iocb, descriptors: &mut Descriptors) -> Result<(), c_int> {
+pub(super) fn check_descriptor(
+    iocb: &iocb,
+    descriptors: &mut Descriptors<'_>,
+) -> Result<(), c_int> {
     descriptors.flags(iocb.aio_fildes).map(|_| ())
 }
 
@@ -93,7 +170,7 @@ pub(super) fn check_descriptor(iocb: &iocb, descriptors: &mut Descriptors) -> Re
 ///
 /// # Safety
 /// The iovecs of a vectored request are readable where they are not in the kernel's half.
-pub(super) unsafe fn entry(iocb: &iocb, descriptors: &mut Descriptors) -> Result<Sqe, c_int> {
+pub(super) unsafe fn entry(iocb: &iocb, descriptors: &mut Descriptors<'_>) -> Result<Sqe, c_int> {
     use io_iocb_cmd as Command;
     use io_uring_op as Op;
     const PREAD: i16 = Command::IO_CMD_PREAD as i16;
@@ -183,7 +260,7 @@ unsafe fn transfer(
 
 /// Whether transfers of that file are to answer -EAGAIN rather than wait: io_uring takes `O_NONBLOCK`
 /// for no reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
-fn never_waits(fd: c_int, flags: c_int) -> bool {
+pub(super) fn never_waits(fd: c_int, flags: c_int) -> bool {
     if flags & libc::O_NONBLOCK == 0 {
         return false;
     }

@@ -245,6 +245,7 @@ unsafe fn get_events_as_user(
         }
         if taken >= least {
             if taken == 0 && !asked && context.may_have_more() {
+                context.ask_now();
                 context.quiet().carry_out();
                 asked = true;
                 continue;
@@ -338,6 +339,7 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
 /// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call. It may come
 /// back without any.
 fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
+    context.ask_now();
     if config::spin_ns() == 0 {
         return sleep(place, context, request, more, left);
     }

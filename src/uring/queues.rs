@@ -58,7 +58,7 @@ pub(super) struct Queues {
     rings: *mut c_void,
     rings_size: usize,
     sqes: *mut Sqe,
-    cqes: *const io_uring_cqe,
+    cqes: *mut io_uring_cqe,
     sq_entries: u32,
     cq_entries: u32,
     /// Flags of a call that waits.
@@ -167,11 +167,13 @@ impl Queues {
         unsafe { &*self.sq_tail }
     }
 
+    #[inline(always)]
     pub(super) fn cq_head(&self) -> &AtomicU32 {
         // SAFETY: as above.
         unsafe { &*self.cq_head }
     }
 
+    #[inline(always)]
     fn cq_tail(&self) -> &AtomicU32 {
         // SAFETY: as above.
         unsafe { &*self.cq_tail }
@@ -183,13 +185,46 @@ impl Queues {
         unsafe { &*self.sq_flags }.load(Ordering::Relaxed) & IORING_SQ_CQ_OVERFLOW != 0
     }
 
+    #[inline(always)]
     pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
         // SAFETY: masked, so inside the mapping.
         unsafe { &*self.cqes.add((index & (self.cq_entries - 1)) as usize) }
     }
 
+    /// The index after the newest completion, with all of them visible.
+    pub(super) fn newest(&self) -> u32 {
+        self.cq_tail().load(Ordering::Acquire)
+    }
+
+    /// Whether a request of which there was no completion up to `before` has one that says EBADF. Others may
+    /// take completions meanwhile, and what is read here may be old or torn: then it is an event.
+    pub(super) fn has_refused(&self, user_data: u64, before: u32) -> bool {
+        // What was taken meanwhile may be any other's.
+        let new = self.newest().wrapping_sub(before).min(self.cq_entries);
+        (0..new).any(|i| {
+            let cqe = self.completion(before.wrapping_add(i));
+            cqe.user_data == user_data && cqe.res == -libc::EBADF
+        })
+    }
+
+    /// Takes a completion out of the queue, wherever it is, by putting the oldest there; whether it was
+    /// there. The caller is who takes completions.
+    pub(super) fn remove(&self, user_data: u64) -> bool {
+        let head = self.cq_head().load(Ordering::Relaxed);
+        let mut there = (0..self.ready()).map(|i| head.wrapping_add(i));
+        let Some(found) = there.find(|&at| self.completion(at).user_data == user_data) else {
+            return false;
+        };
+        let place = |at: u32| self.cqes.wrapping_add((at & (self.cq_entries - 1)) as usize);
+        // SAFETY: masked, so inside the mapping. The kernel only writes completions, and not between the
+        // two indices, where nobody else is.
+        unsafe { ptr::copy(place(head), place(found), 1) };
+        self.cq_head().store(head.wrapping_add(1), Ordering::Release);
+        true
+    }
+
     /// How many completions nobody has taken, with all of them visible.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ready(&self) -> u32 {
         let head = self.cq_head().load(Ordering::Relaxed);
         let ready = self.cq_tail().load(Ordering::Acquire).wrapping_sub(head);
@@ -209,6 +244,7 @@ impl Queues {
     }
 
     /// How many entries have no completion yet. (Each gets one, and only one.)
+    #[inline(always)]
     pub(super) fn in_flight(&self) -> u32 {
         // The head last: what it is subtracted from can only have grown.
         let tail = self.cq_tail().load(Ordering::Acquire);
@@ -216,6 +252,7 @@ impl Queues {
     }
 
     /// How many entries have been put in whose completion nobody has taken.
+    #[inline(always)]
     pub(super) fn in_use(&self) -> u32 {
         let head = self.cq_head().load(Ordering::Acquire);
         self.sq_tail().load(Ordering::Acquire).wrapping_sub(head)
@@ -241,7 +278,7 @@ impl Queues {
                 self.submit(tail, 0)?;
                 continue;
             }
-            let (now, later) = entries.split_at(entries.len().min(room as usize));
+            let (now, later) = entries.split_at_checked(room as usize).unwrap_or((entries, &[]));
             for (i, entry) in now.iter().enumerate() {
                 let at = tail.wrapping_add(i as u32) & (self.sq_entries - 1);
                 // SAFETY: masked; the kernel has read what was there, and nobody else writes it but
@@ -338,17 +375,17 @@ impl Completions<'_> {
 }
 
 impl Ring for Completions<'_> {
-    #[inline]
+    #[inline(always)]
     fn nr(&self) -> u32 {
         self.queues.cq_entries
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> u32 {
         self.queues.cq_head().load(Ordering::Relaxed) & (self.queues.cq_entries - 1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn tail(&self) -> u32 {
         let head = self.queues.cq_head().load(Ordering::Relaxed);
         // One fewer than the queue holds, since equal indices are an empty ring here.
@@ -360,7 +397,7 @@ impl Ring for Completions<'_> {
         head.wrapping_add(n) & (self.queues.cq_entries - 1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&self, head: u32) {
         // The kernel's indices run on; this one is not a whole round before the other.
         let now = self.queues.cq_head().load(Ordering::Relaxed);
@@ -368,7 +405,7 @@ impl Ring for Completions<'_> {
         self.queues.cq_head().store(now.wrapping_add(by), Ordering::Release);
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn copy(&self, first: u32, n: u32, to: *mut io_event) {
         let mut chain = Chain::new(self.slots);
         for i in 0..n {

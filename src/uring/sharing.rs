@@ -60,7 +60,7 @@ impl Sharing {
     }
 
     /// Whether a thread has been noted ([`Sharing::note`]), or need not be.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn knows(&self, me: usize) -> bool {
         let word = self.word.load(Ordering::Acquire);
         word == me || (JOINED..=LONE).contains(&word)
@@ -90,13 +90,13 @@ impl Sharing {
     }
 
     /// Whether there is a shared io_uring.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_shared(&self) -> bool {
         matches!(self.word.load(Ordering::Acquire), JOINED | SHARED)
     }
 
     /// Where requests are, for a thread that was noted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(&self, me: usize) -> Where {
         match self.word.load(Ordering::Acquire) {
             SHARED => Where::Shared,

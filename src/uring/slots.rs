@@ -45,6 +45,8 @@ const CANCELLED: u32 = 2;
 const DONE: u32 = 4;
 /// A thread that ends waits for it.
 const AWAITED: u32 = 8;
+/// It was given up because it would have to wait, which its file is not to do.
+const WOULD_WAIT: u32 = 16;
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
 
@@ -117,6 +119,15 @@ impl Slot {
         }
     }
 
+    /// Notes that it is given up rather than waits, or that it is not.
+    pub(super) fn mark_would_wait(&self, would: bool) {
+        if would {
+            self.state.fetch_or(WOULD_WAIT, Ordering::AcqRel);
+        } else {
+            self.state.fetch_and(!WOULD_WAIT, Ordering::AcqRel);
+        }
+    }
+
     /// Notes that a thread that ends waits for it.
     pub(super) fn mark_awaited(&self) {
         self.state.fetch_or(AWAITED, Ordering::AcqRel);
@@ -142,6 +153,11 @@ impl Slot {
         let res = match res {
             // The kernel's AIO gives a poll that was cancelled no bit.
             res if res == -libc::ECANCELED && self.is_poll() => 0,
+            res if res == -libc::ECANCELED
+                && self.state.load(Ordering::Acquire) & WOULD_WAIT != 0 =>
+            {
+                -libc::EAGAIN
+            }
             res if res > 0 && self.is_poll() => {
                 // io_uring tells POLLRDHUP unasked.
                 let asked = self.events() as i32;
@@ -176,6 +192,7 @@ impl Slots {
         self.count
     }
 
+    #[inline(always)]
     pub(super) fn get(&self, number: u32) -> &Slot {
         // A number that the kernel gave back, or that is below `count`: the mask is for neither.
         debug_assert!(number < self.count);
@@ -206,6 +223,7 @@ impl Slots {
     }
 
     /// The slot that a completion is of.
+    #[inline(always)]
     pub(super) fn of(&self, cqe: &io_uring_cqe) -> &Slot {
         self.get(cqe.user_data as u32)
     }

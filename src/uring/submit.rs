@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_long};
 use core::mem::MaybeUninit;
 use core::ptr;
 
-use libc::{EAGAIN, EFAULT, EINPROGRESS, EINVAL};
+use libc::{EAGAIN, EBADF, EFAULT, EINPROGRESS, EINVAL};
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::context::Context;
@@ -16,11 +16,11 @@ use super::slots::Ticket;
 use super::table::{Place, find};
 use super::thread_end::Past;
 use super::{Rest, entry, pump, sys, thread_end, worker};
-use crate::abi::{io_context_t, io_event, iocb};
+use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
 use crate::gate::Turn;
 use crate::kernel;
 use crate::sync::Ordering;
-use crate::system::{fail, refuses, this_thread};
+use crate::system::{self, fail, refuses, this_thread};
 
 /// What stands for a thread that is no particular one: the address of none.
 const ANOTHER: usize = 16;
@@ -77,6 +77,8 @@ fn locked<T>(
 struct Put<'a> {
     queues: &'a Queues,
     tail: u32,
+    /// The index after the newest completion before they were put there.
+    before: u32,
 }
 
 impl Put<'_> {
@@ -98,7 +100,8 @@ fn put<'a>(
             return Err(EINVAL);
         }
         let queues = context.open(below);
-        queues.push(entries).map(|tail| Put { queues, tail })
+        let before = queues.newest();
+        queues.push(entries).map(|tail| Put { queues, tail, before })
     })
 }
 
@@ -150,7 +153,10 @@ unsafe fn submit_as_user(
         // The quiet io_uring of a thread that does not rest there would keep others waiting.
         context.note(ANOTHER);
     }
-    let mut descriptors = entry::Descriptors::new();
+    // A request that is alone saves a call where its descriptor is known. (Several could not be taken back,
+    // nor what the pump takes.)
+    let known = (nr == 1 && !context.pump.is_on()).then_some(&context.known);
+    let mut descriptors = entry::Descriptors::new(known);
     let mut batch = Batch::new();
     let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
@@ -188,11 +194,40 @@ unsafe fn submit_as_user(
         if last.queues.number != 0 && past != Past::Shares {
             thread_end::remember(Past::Shares);
         }
+        if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
+            if !last.queues.has_refused(entry.user_data, last.before) {
+                context.leave_unasked(fd);
+            } else if take_back(place, context, last.queues, entry, me) {
+                return Err(EBADF);
+            }
+        }
     }
     match stopped {
         Some(error) if done == 0 => Err(error),
         _ => Ok(done as c_int),
     }
+}
+
+/// Takes a request back that was refused at once because its descriptor is not what it was at an
+/// earlier call; whether it was. Where its completion was taken already, it has been an event.
+#[cold]
+fn take_back(place: &Place, context: &Context, queues: &Queues, entry: &Sqe, me: usize) -> bool {
+    // A file may refuse a transfer by itself.
+    if context.known.is(entry.fd, sys::flags_of(entry.fd)) {
+        return false;
+    }
+    context.known.forget(entry.fd);
+    system::with_signals_blocked(|_| {
+        let mut removed = false;
+        if place.gate.wait_for_user::<Rest>(me) == Turn::User {
+            removed = !context.pump.is_on() && queues.remove(entry.user_data);
+            leave_gate(place, context.address());
+        }
+        if removed {
+            context.slots.give_back(entry.user_data as u32);
+        }
+        removed
+    })
 }
 
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
@@ -213,7 +248,7 @@ fn give_up(context: &Context, entry: &Sqe) {
 unsafe fn prepare(
     place: &'static Place,
     at: *mut *mut iocb,
-    descriptors: &mut entry::Descriptors,
+    descriptors: &mut entry::Descriptors<'_>,
     pending: u32,
     me: usize,
 ) -> Result<Sqe, c_int> {
@@ -234,7 +269,10 @@ unsafe fn prepare(
         return Err(EAGAIN);
     }
     let number = context.slots.take().ok_or(EAGAIN)?;
-    let prepared: Result<_, c_int> = (|| {
+    if iocb.aio_flags & IOCB_FLAG_RESFD != 0 {
+        descriptors.ask();
+    }
+    let prepare = |descriptors: &mut entry::Descriptors<'_>| -> Result<_, c_int> {
         entry::check_descriptor(&iocb, descriptors)?;
         let resfd = entry::eventfd(&iocb)?;
         if iocb.aio_key != 0 {
@@ -252,7 +290,14 @@ unsafe fn prepare(
             }
         })?;
         Ok((entry, resfd))
-    })();
+    };
+    let prepared = loop {
+        let prepared = prepare(descriptors);
+        // Which error comes first depends on what the descriptor is.
+        if prepared.is_ok() || !descriptors.ask() {
+            break prepared;
+        }
+    };
     let (mut entry, resfd) = prepared.inspect_err(|_| context.slots.give_back(number))?;
     let ticket = Ticket {
         opcode: entry.opcode,
@@ -276,7 +321,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
     }
     match place.gate.wait_for_user::<Rest>(me) {
         Turn::User => {
-            // The pump is one more thread.
+            // The pump is one more thread, and does not ask.
+            context.ask_now();
             context.note(ANOTHER);
             let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
             leave_gate(place, context.address());

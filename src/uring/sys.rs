@@ -8,8 +8,8 @@ use core::ptr;
 use libc::{sigset_t, timespec};
 use linux_raw_sys::general::{__NR_io_uring_enter, __NR_io_uring_register, __NR_io_uring_setup};
 use linux_raw_sys::io_uring::{
-    __kernel_timespec, io_uring_getevents_arg, io_uring_params, io_uring_register_op,
-    io_uring_sync_cancel_reg,
+    __kernel_timespec, IORING_ASYNC_CANCEL_FD, IORING_ASYNC_CANCEL_USERDATA,
+    io_uring_getevents_arg, io_uring_params, io_uring_register_op, io_uring_sync_cancel_reg,
 };
 
 use crate::kernel::SIGSET_SIZE;
@@ -52,10 +52,19 @@ pub(super) fn enter(
 
 /// Cancels the request with that `user_data`, without waiting for one that is being carried out.
 pub(super) fn cancel(fd: c_int, user_data: u64) -> c_int {
+    cancel_with(fd, user_data, -1, 0)
+}
+
+/// [`cancel`], where the request is on the file that `file` is now (Linux 6.6; -EINVAL before).
+pub(super) fn cancel_on(fd: c_int, user_data: u64, file: c_int) -> c_int {
+    cancel_with(fd, user_data, file, IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_USERDATA)
+}
+
+fn cancel_with(fd: c_int, user_data: u64, file: c_int, flags: u32) -> c_int {
     let mut cancel = io_uring_sync_cancel_reg {
         addr: user_data,
-        fd: -1,
-        flags: 0,
+        fd: file,
+        flags,
         timeout: __kernel_timespec { tv_sec: 0, tv_nsec: 0 },
         opcode: 0,
         pad: [0; 7],
