@@ -58,4 +58,17 @@ static inline void submit(io_context_t ctx, struct iocb *iocb)
 	CHECK_EQ(io_submit(ctx, 1, list), 1);
 }
 
+/* Uses the context ten times, each time with a poll of a descriptor that is ready. */
+static inline void use(io_context_t ctx, int ready)
+{
+	struct iocb cb;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		io_prep_poll(&cb, ready, POLLIN);
+		submit(ctx, &cb);
+		CHECK(take(ctx, &cb) & POLLIN);
+	}
+}
+
 #endif /* URING_H */
