@@ -17,17 +17,23 @@ static int submit_one(struct iocb *cb, int fd)
 	return io_submit(ctx, 1, list);
 }
 
-/* Takes so many events, waiting or looking again and again: one of `empty`, which is EAGAIN, and good
- * ones. */
-static void take(int count, int least, const struct iocb *empty)
+/* How events are waited for. */
+enum manner { LOOKING, WAITING, IN_A_HURRY, MANNERS };
+
+/* Takes so many events: looking again and again, waiting, or with a time too short to sleep. One is of
+ * `empty`, which is EAGAIN; the others are good. */
+static void take(int count, enum manner manner, const struct iocb *empty)
 {
-	int taken = 0, told = 0;
+	struct timespec hurry = { 0, 1 };
+	int least = manner != LOOKING, taken = 0, told = 0;
 
 	while (taken < count) {
 		struct io_event events[BEFORE + 1];
-		int n = io_getevents(ctx, least, BEFORE + 1, events, NULL), i;
+		int n = io_getevents(ctx, least, BEFORE + 1, events,
+		                     manner == IN_A_HURRY ? &hurry : NULL);
+		int i;
 
-		CHECK(n >= least);
+		CHECK(n >= (manner == WAITING));
 		for (i = 0; i < n; i++) {
 			int is_empty = events[i].obj == empty;
 
@@ -58,7 +64,7 @@ int main(void)
 		if (round % 2 == 0) {
 			CHECK_EQ(dup2(ends[0], fd), fd);
 			CHECK_EQ(submit_one(&empty, fd), 1);
-			take(BEFORE + 1, round % 4 / 2, &empty);
+			take(BEFORE + 1, (enum manner)(round / 2 % MANNERS), &empty);
 			CHECK_EQ(dup2(file, fd), fd);
 			for (i = 0; i < BEFORE; i++)
 				CHECK_EQ(submit_one(&cbs[i], fd), 1);
@@ -69,7 +75,7 @@ int main(void)
 		CHECK_EQ(submit_one(&refused, fd), -EBADF);
 		CHECK_EQ(dup2(file, fd), fd);
 		CHECK_EQ(submit_one(&good, fd), 1);
-		take(BEFORE + 1, round % 4 / 2, NULL);
+		take(BEFORE + 1, (enum manner)(round / 2 % MANNERS), NULL);
 		CHECK_EQ(io_getevents(ctx, 0, 1, &event, NULL), 0);
 		CHECK_EQ(close(fd), 0);
 		CHECK_EQ(close(ends[0]), 0);

@@ -243,25 +243,29 @@ unsafe fn get_events_as_user(
             Ok(Take::Crossed) => break if least == 0 { 0 } else { EINTR },
             Ok(Take::Fewer) => (),
         }
-        if taken >= least {
-            if taken == 0 && !asked && context.may_have_more() {
-                context.ask_now();
-                context.quiet().carry_out();
+        let me = this_thread();
+        let ends = if taken >= least {
+            Err(if interrupted { EINTR } else { 0 })
+        } else if interrupted || (!place.gate.is_held_by(me) && Rest::holds_a_gate(me)) {
+            // In a handler that interrupted a reap of another context the call does not sleep: who waits
+            // for that reap to end must not wait for what this call waits for.
+            Err(EINTR)
+        } else {
+            match limit.saturating_sub(now_ns() - start) {
+                0 => Err(0),
+                left => Ok(left),
+            }
+        };
+        let left = match ends {
+            Ok(left) => left,
+            // Without a sleep, so this is the call's one way into the kernel.
+            Err(_) if taken < least.max(1) && !asked && context.may_have_more() => {
+                context.look_closer();
                 asked = true;
                 continue;
             }
-            break if interrupted { EINTR } else { 0 };
-        }
-        // In a handler that interrupted a reap of another context the call does not sleep: who waits
-        // for that reap to end must not wait for what this call waits for.
-        let me = this_thread();
-        if interrupted || (!place.gate.is_held_by(me) && Rest::holds_a_gate(me)) {
-            break EINTR;
-        }
-        let left = limit.saturating_sub(now_ns() - start);
-        if left == 0 {
-            break 0;
-        }
+            Err(ended) => break ended,
+        };
         if !settle_orphan(place, context) {
             continue;
         }
@@ -364,7 +368,7 @@ fn is_something(context: &Context) -> bool {
         return ring::events_in(&context.ring()) > 0;
     }
     if context.ready() == 0 && context.may_have_more() {
-        context.quiet().carry_out();
+        context.look_closer();
     }
     context.ready() > 0
 }
