@@ -7,9 +7,6 @@
 #include <poll.h>
 #include <sys/timerfd.h>
 
-/* No window of few instructions is missed, and it takes a fifth of the time. */
-enum { EVERY = 5 };
-
 static io_context_t ctx;
 static struct iocb good, empty, late;
 static int fd, file, ends[2], timer, in_time;
@@ -106,11 +103,11 @@ int main(void)
 	CHECK_EQ(pipe2(ends, O_NONBLOCK), 0);
 	ctx = new_context(4);
 	step_prepare();
-	for (at = 0; waits(at); at += EVERY)
+	for (at = 0; waits(at); at += step_by())
 		;
 	/* Fewer would mean that the processor was not stopped inside the library. */
 	CHECK(at > 30);
-	for (at = 0; submits(at); at += EVERY)
+	for (at = 0; submits(at); at += step_by())
 		;
 	CHECK(at > 30);
 	return io_destroy(ctx);
