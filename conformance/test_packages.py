@@ -24,6 +24,7 @@ from debian import OWN_NAMESPACES, clean_tree
 
 VERSION = re.search(r'(?m)^version = "(.*)"$', (PROJECT / "Cargo.toml").read_text())[1]
 TRIPLET = run("dpkg-architecture", "-q", "DEB_HOST_MULTIARCH").stdout.strip()
+ARCHITECTURE = run("dpkg", "--print-architecture").stdout.strip()
 LIBDIR = f"usr/lib/{TRIPLET}"
 REAL = f"libaio.so.{VERSION}"
 PROVIDED = f"0.3.113-0+rs{VERSION}"
@@ -213,7 +214,8 @@ def test_fields(packages):
     assert full.startswith(f"{VERSION}-")
     provides = f"libaio1 (= {PROVIDED}), libaio1t64 (= {PROVIDED})"
     assert field(library, "Provides") == provides
-    assert field(library, "Conflicts") == field(library, "Replaces") == "libaio1, libaio1t64"
+    originals = f"libaio1:{ARCHITECTURE}, libaio1t64:{ARCHITECTURE}"
+    assert field(library, "Conflicts") == field(library, "Replaces") == originals
     assert re.fullmatch(r"libc6 \(>= [\d.]+\)", field(library, "Depends"))
     assert field(development, "Provides") == f"libaio-dev (= {PROVIDED})"
     assert field(development, "Conflicts") == field(development, "Replaces") == "libaio-dev"
@@ -503,14 +505,17 @@ def test_dependencies_stay_satisfied(tree):
     assert "Remv fio " in taken and "Remv qemu-utils " in taken
 
 
-def repacked(tree: Tree, *fields: str):
-    """Our library's package without some fields."""
+def repacked(tree: Tree, *fields: str, changed: tuple[str, str] | None = None):
+    """Our library's package without some fields, or with another value of one."""
     at = tree.at / "packages/less"
     (package,) = (tree.at / "packages").glob("libaio-rs1_*.deb")
     run("dpkg-deb", "--raw-extract", package, at)
     text = (at / "DEBIAN/control").read_text()
     for name in fields:
         text, count = re.subn(rf"(?m)^{name}: .*\n", "", text)
+        assert count == 1
+    if changed:
+        text, count = re.subn(rf"(?m)^{changed[0]}: .*$", "%s: %s" % changed, text)
         assert count == 1
     (at / "DEBIAN/control").write_text(text)
     run("dpkg-deb", "--build", "--root-owner-group", at, package)
@@ -548,6 +553,41 @@ def test_the_original_comes_back_and_nothing_stays(tree):
     after = tree.everything()
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     assert changed == set()
+
+
+# A library for another architecture, as 32-bit programs want it; what it is for does not matter.
+FOREIGN = """
+dpkg --add-architecture i386
+mkdir -p foreign/DEBIAN foreign/usr/lib/i386-linux-gnu
+echo i386 > foreign/usr/lib/i386-linux-gnu/libaio.so.1
+dpkg-query -f 'Package: ${Package}\\nVersion: ${Version}\\n' -W libaio1 > foreign/DEBIAN/control
+cat >> foreign/DEBIAN/control <<END
+Architecture: i386
+Multi-Arch: same
+Maintainer: nobody
+Description: stands for the original
+END
+dpkg-deb --root-owner-group --build foreign foreign.deb
+dpkg -i foreign.deb
+"""
+LISTED = "dpkg-query -W -f '${db:Status-Abbrev}${Package}:${Architecture}\\n' 'libaio*'"
+
+
+def test_the_original_of_another_architecture_stays(tree):
+    def installed() -> set[str]:
+        lines = tree.run(LISTED).stdout.splitlines()
+        return {line.split()[1] for line in lines if line.startswith("ii ")}
+
+    tree.run(FOREIGN)
+    tree.install("libaio-rs1")
+    assert installed() == {f"libaio-rs1:{ARCHITECTURE}", "libaio1:i386"}
+    tree.run("apt-get check")
+    tree.install("libaio1")
+    assert installed() == {f"libaio1:{ARCHITECTURE}", "libaio1:i386"}
+    # The twin: without the architecture in the field, it is as much in the way.
+    repacked(tree, changed=("Conflicts", "libaio1, libaio1t64"))
+    tree.install("libaio-rs1")
+    assert installed() == {f"libaio-rs1:{ARCHITECTURE}"}
 
 
 def test_dpkg_installs_it_without_a_moment_without(tree):
