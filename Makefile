@@ -245,9 +245,19 @@ lint:
 
 # ---- install ----------------------------------------------------------------------------------
 
+# What install writes to; and where it lists what of that, and above, it has had to make.
+FOLDERS = "$(LIBDIR)/libaio-rs" "$(PKGCONFIGDIR)" "$(INCLUDEDIR)" "$(BINDIR)" $(SECTIONS:%="$(MANDIR)/man%")
+MADE = $(LIBDIR)/libaio-rs.folders
+
 install: all
-	$(INSTALL) -d "$(DESTDIR)$(LIBDIR)/libaio-rs" "$(DESTDIR)$(PKGCONFIGDIR)" \
-	    "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(BINDIR)" $(SECTIONS:%="$(DESTDIR)$(MANDIR)/man%")
+	made=; \
+	for folder in $(FOLDERS); do \
+	    parent=$$folder; \
+	    while [ -z "$(DESTDIR)" ] && ! [ -d "$$parent" ]; do \
+	        made="$$made$$parent:"; parent=$$(dirname "$$parent"); done; \
+	    $(INSTALL) -d "$(DESTDIR)$$folder" || exit; \
+	done; \
+	[ -z "$$made" ] || printf %s "$$made" | tr : '\n' >> "$(MADE)"
 	$(INSTALL) -m 755 $(SHARED) "$(DESTDIR)$(LIBDIR)/$(REALNAME)"
 	ln -sf $(REALNAME) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	ln -sf $(REALNAME) "$(DESTDIR)$(LIBDIR)/libaio.so"
@@ -263,8 +273,7 @@ install: all
 install-strip: install
 	$(STRIP) --strip-unneeded "$(DESTDIR)$(LIBDIR)/$(REALNAME)"
 
-# The folders stay, as they are the system's, but for the links'; and those in a DESTDIR go where they
-# are empty.
+# Folders go that install has made, where they are empty: in a DESTDIR, all of them.
 uninstall:
 	rm -f "$(DESTDIR)$(LIBDIR)/$(REALNAME)" "$(DESTDIR)$(LIBDIR)/$(SONAME)" \
 	    "$(DESTDIR)$(LIBDIR)/libaio.so" "$(DESTDIR)$(LIBDIR)/libaio.a" \
@@ -272,10 +281,15 @@ uninstall:
 	    "$(DESTDIR)$(INCLUDEDIR)/libaio.h" "$(DESTDIR)$(PKGCONFIGDIR)/libaio.pc"
 	for section in $(SECTIONS); do for page in $(PAGES:man/%=%); do \
 	    rm -f "$(DESTDIR)$(MANDIR)/man$$section/$$page"; done; done
+	if [ -z "$(DESTDIR)" ] && [ -f "$(MADE)" ]; then \
+	    made=$$(sort -r "$(MADE)") && rm "$(MADE)" && \
+	    printf '%s\n' "$$made" | while IFS= read -r folder; do \
+	        if [ -d "$$folder" ]; then rmdir --ignore-fail-on-non-empty "$$folder" || exit; fi; done; \
+	fi
 	if [ -d "$(DESTDIR)$(LIBDIR)/libaio-rs" ]; then \
 	    rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(LIBDIR)/libaio-rs"; fi
 	if [ -n "$(DESTDIR)" ] && cd "$(DESTDIR)"; then \
-	    for folder in $(PKGCONFIGDIR) $(LIBDIR) $(INCLUDEDIR) $(BINDIR) $(SECTIONS:%=$(MANDIR)/man%); do \
+	    for folder in $(FOLDERS) "$(LIBDIR)"; do \
 	        if [ -d ".$$folder" ]; then \
 	            rmdir -p --ignore-fail-on-non-empty ".$$folder" 2>&1 | grep -v "'\.'" ; \
 	        fi; \
