@@ -192,7 +192,7 @@ NEED_harness := dpkg-source:dpkg-dev /sbin/mkfs.ext2:e2fsprogs losetup:mount
 NEED_portability := $(foreach a,i686 aarch64 s390x powerpc,$(a)-linux-gnu-gcc:gcc-$(a)-linux-gnu) \
     $(HEADER_TARGETS) /usr/aarch64-linux-gnu/include/asm:libc6-dev-arm64-cross qemu-s390x:qemu-user
 NEED_mariadb := mariadbd:mariadb-server-core mariadb:mariadb-client-core sysbench:sysbench
-NEED_packages := $(DEB_TOOLS) debootstrap:debootstrap
+NEED_packages := $(DEB_TOOLS) debootstrap:debootstrap fio:fio
 NEED_programs := fio:fio qemu-img:qemu-utils sysbench:sysbench stressapptest:stressapptest vgcreate:lvm2 \
     /usr/share/doc/python3-venv:python3-venv losetup:mount
 NEED_sanitizers := valgrind:valgrind
