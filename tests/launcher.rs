@@ -906,6 +906,14 @@ fn a_library_that_cannot_be_preloaded_is_refused() {
             refused(&mut with, REFUSED, "no library whose path has");
         }
     }
+    // Its head alone is not enough.
+    let head = folder.path().join("head.so");
+    fs::write(&head, &fs::read(ours()).expect("the library")[..60]).expect("a file");
+    for shell in SHELLS {
+        let mut with = launcher_in(shell);
+        with.arg(&program).arg("library").env("LIBAIO_RS_LIBRARY", &head);
+        refused(&mut with, REFUSED, &format!("cannot load the library {}", text(&head)));
+    }
     let data = folder.path().join("data");
     fs::write(&data, "data").expect("a file");
     for (library, why) in [
