@@ -343,7 +343,6 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
 /// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call. It may come
 /// back without any.
 fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
-    context.ask_now();
     if config::spin_ns() == 0 {
         return sleep(place, context, request, more, left);
     }
@@ -390,6 +389,7 @@ fn sleep_in_kernel(
     let mut time =
         timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
     if place.gate.is_held_by(this_thread()) {
+        context.ask_now();
         return sleep_above_a_reap(place, request, left);
     }
     // What is left of no limit is none (`duration_ns` gives no other that is so large).
@@ -400,6 +400,8 @@ fn sleep_in_kernel(
     }
     let me = this_thread();
     let counted = Sleeper::on(context, me);
+    // A handler that comes in from here on, and submits, asks by itself.
+    context.ask_now();
     if place.life.is_over() || context.pump.is_on() {
         return 0;
     }

@@ -70,6 +70,7 @@ mod sys;
 mod table;
 #[cfg(not(loom))]
 mod thread_end;
+pub(crate) mod unasked;
 #[cfg(not(loom))]
 mod worker;
 

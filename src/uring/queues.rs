@@ -207,14 +207,23 @@ impl Queues {
         })
     }
 
+    /// Where a completion is in the queue that nobody has taken. The caller is who takes completions.
+    fn find(&self, user_data: u64) -> Option<u32> {
+        let head = self.cq_head().load(Ordering::Relaxed);
+        let mut there = (0..self.ready()).map(|i| head.wrapping_add(i));
+        there.find(|&at| self.completion(at).user_data == user_data)
+    }
+
+    /// Whether a request is there that the kernel has given up. The caller is who takes completions.
+    pub(super) fn has_given_up(&self, user_data: u64) -> bool {
+        self.find(user_data).is_some_and(|at| self.completion(at).res == -libc::ECANCELED)
+    }
+
     /// Takes a completion out of the queue, wherever it is, by putting the oldest there; whether it was
     /// there. The caller is who takes completions.
     pub(super) fn remove(&self, user_data: u64) -> bool {
+        let Some(found) = self.find(user_data) else { return false };
         let head = self.cq_head().load(Ordering::Relaxed);
-        let mut there = (0..self.ready()).map(|i| head.wrapping_add(i));
-        let Some(found) = there.find(|&at| self.completion(at).user_data == user_data) else {
-            return false;
-        };
         let place = |at: u32| self.cqes.wrapping_add((at & (self.cq_entries - 1)) as usize);
         // SAFETY: masked, so inside the mapping. The kernel only writes completions, and not between the
         // two indices, where nobody else is.
