@@ -162,7 +162,8 @@ PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-progra
     $(wildcard scripts/benchmarks/*.py)
 C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
 
-# Of the instructions that a signal handler may come in at, one in five is tried (c-tests/step.h).
+# Of the instructions that a signal handler may come in at, one in five is tried, in check one in two
+# (c-tests/step.h).
 test: all
 	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS)
 	STEP_BY=5 $(CARGO) test --locked --quiet --lib $(QUICK)
@@ -172,7 +173,7 @@ check: all
 	@scripts/need $(TEST_TOOLS) $(HEADER_TARGETS) $(PROGRAMS) $(LINT_TOOLS) $(NEED_conformance)
 	$(MAKE) lint
 	$(MAKE) model
-	$(CARGO) test --locked --quiet
+	STEP_BY=2 $(CARGO) test --locked --quiet
 	$(MAKE) conformance-but-fuzz
 	$(MAKE) demo
 

@@ -72,6 +72,11 @@ fn child_keeps_no_descriptor() {
 }
 
 #[test]
+fn closed_descriptors_end_a_wait() {
+    holds("uring/closed_descriptors_end_a_wait");
+}
+
+#[test]
 fn requests_outlive_their_thread() {
     holds("uring/requests_outlive_their_thread");
 }

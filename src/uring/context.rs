@@ -1,4 +1,4 @@
-//! One context: the memory that its address names, its io_uring, its requests.
+//! One context: the memory that its address names, its io_urings, its requests.
 //!
 //! The memory is one private mapping: a page for [`Context`], then what looks like an `aio_ring`
 //! (`struct aio_ring`, `fs/aio.c`) and is what `io_context_t` points at, then the slots. The ring has

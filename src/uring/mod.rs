@@ -11,6 +11,7 @@
 //! | `context` | the memory of a context, and its io_urings |
 //! | `slots`, `free` | the requests in use |
 //! | `sharing` | which of a context's two io_urings requests go to |
+//! | `unasked` | the descriptor that is to be asked about before anybody waits |
 //! | `queues` | the two queues of an io_uring, as they are mapped |
 //! | `lock` | the exclusion of those who submit |
 //! | `pump` | the thread that serves a context with eventfds |

@@ -204,7 +204,6 @@ impl Slots {
 
     #[inline(always)]
     pub(super) fn get(&self, number: u32) -> &Slot {
-        // A number that the kernel gave back, or that is below `count`: the mask is for neither.
         debug_assert!(number < self.count);
         // SAFETY: `at`: there are as many; numbers are `take`'s, which are below `count`.
         unsafe { &*self.first.add(number as usize) }

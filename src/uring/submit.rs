@@ -144,10 +144,7 @@ unsafe fn submit_as_user(
     if nr == 0 {
         return Ok(0);
     }
-    let past = thread_end::notice();
-    if past == Past::None {
-        worker::make();
-    }
+    let past = prepare_thread();
     context.note(me);
     if past == Past::Shares {
         // The quiet io_uring of a thread that does not rest there would keep others waiting.
@@ -192,9 +189,7 @@ unsafe fn submit_as_user(
     // One call for all of them. The kernel has read all that they name when it is over.
     if let Some(last) = last {
         last.submit(batch.length as u32)?;
-        if last.queues.number != 0 && past != Past::Shares {
-            thread_end::remember(Past::Shares);
-        }
+        remember_where(last.queues, past);
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
                 context.ask_unless_left(fd, me);
@@ -206,6 +201,23 @@ unsafe fn submit_as_user(
     match stopped {
         Some(error) if done == 0 => Err(error),
         _ => Ok(done as c_int),
+    }
+}
+
+/// Before a thread submits, without a gate: what it has done before. Its end will be noticed, and the
+/// kernel has a worker for it.
+pub(super) fn prepare_thread() -> Past {
+    let past = thread_end::notice();
+    if past == Past::None {
+        worker::make();
+    }
+    past
+}
+
+/// Remembers that a thread has submitted to a shared io_uring.
+fn remember_where(queues: &Queues, past: Past) {
+    if queues.number != 0 && past != Past::Shares {
+        thread_end::remember(Past::Shares);
     }
 }
 
@@ -345,8 +357,15 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
 }
 
 /// Submits a poll anew that the kernel gave up with the thread that had submitted it, and takes its
-/// completion, the oldest, off its queue. The caller is who takes completions.
-pub(super) fn submit_again(context: &Context, place: &Place, queues: &Queues, cqe: &io_uring_cqe) {
+/// completion, the oldest, off its queue. The caller is who takes completions, and prepared for it
+/// ([`prepare_thread`]). False where another thread puts entries in just now, who may wait for what this
+/// one holds: to be tried again without that.
+pub(super) fn submit_again(
+    context: &Context,
+    place: &Place,
+    queues: &Queues,
+    cqe: &io_uring_cqe,
+) -> bool {
     let slot = context.slots.of(cqe);
     let mut entry = empty_entry();
     entry.opcode = io_uring_op::IORING_OP_POLL_ADD as u8;
@@ -358,13 +377,19 @@ pub(super) fn submit_again(context: &Context, place: &Place, queues: &Queues, cq
     let head = queues.cq_head().load(Ordering::Relaxed);
     // A context that is over would not look for it any more.
     let again = put(place, context, me, core::slice::from_ref(&entry));
-    if again.and_then(|put| put.submit(1)).is_ok() {
+    if let Err(EAGAIN) = again {
+        return false;
+    }
+    if again
+        .and_then(|put| put.submit(1).map(|()| remember_where(put.queues, thread_end::notice())))
+        .is_ok()
+    {
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-        thread_end::notice();
     } else {
         // It cannot be had again, so it counts as cancelled.
         slot.mark_cancelled();
     }
+    true
 }
 
 /// Whether a poll that is marked as cancelled will be told so: the kernel had given it up before, with the
