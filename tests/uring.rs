@@ -73,7 +73,7 @@ fn child_keeps_no_descriptor() {
 
 #[test]
 fn closed_descriptors_end_a_wait() {
-    holds("uring/closed_descriptors_end_a_wait");
+    holds_here_alone("closed_descriptors_end_a_wait");
 }
 
 #[test]
