@@ -234,17 +234,10 @@ impl Context {
         [self.quiet().fd, if self.sharing.has_shared() { self.shared().fd } else { -1 }]
     }
 
-    /// Whether what a look did not find may be there all the same, for [`Context::look_closer`]: the kernel
-    /// waits for the thread that has submitted to enter it (`sharing.rs`), or something was not asked.
+    /// Whether there is anything that [`Context::ask_now`] would ask.
     #[inline]
-    pub(super) fn may_have_more(&self) -> bool {
-        self.quiet().in_flight() != 0 || self.unasked.is_any()
-    }
-
-    /// Has this thread do what others may wait for it to do, so that what there is can be found.
-    pub(super) fn look_closer(&self) {
-        self.ask_now();
-        self.quiet().carry_out();
+    pub(super) fn has_unasked(&self) -> bool {
+        self.unasked.is_any()
     }
 
     /// How many completions nobody has taken.

@@ -94,15 +94,20 @@ unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -
     if ends { found } else { Take::Fewer }
 }
 
-/// Whether what a look did not find may be there all the same ([`look_closer`]).
+/// Whether what a look did not find may be there all the same, for [`look_closer`]: the kernel waits for
+/// the thread that has submitted to enter it (`sharing.rs`), something was not asked, or a poll of a thread
+/// that has ended stands before it.
 #[inline]
 fn may_have_more(context: &Context) -> bool {
-    context.may_have_more() || thread_end::was_there_any() && has_orphan(context)
+    context.quiet().in_flight() != 0
+        || context.has_unasked()
+        || thread_end::was_there_any() && has_orphan(context)
 }
 
 /// Has this thread do what others may wait for it to do, so that what there is can be found.
 fn look_closer(place: &'static Place, context: &Context) {
-    context.look_closer();
+    context.ask_now();
+    context.quiet().carry_out();
     // Who waits for a gate that this thread holds below may hold what that takes.
     if !Rest::holds_a_gate(this_thread()) {
         while !settle_orphan(place, context) {}

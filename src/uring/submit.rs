@@ -380,14 +380,13 @@ pub(super) fn submit_again(
     if let Err(EAGAIN) = again {
         return false;
     }
-    if again
-        .and_then(|put| put.submit(1).map(|()| remember_where(put.queues, thread_end::notice())))
-        .is_ok()
-    {
-        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-    } else {
+    match again.and_then(|put| put.submit(1).map(|()| put.queues)) {
+        Ok(to) => {
+            remember_where(to, thread_end::notice());
+            queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+        }
         // It cannot be had again, so it counts as cancelled.
-        slot.mark_cancelled();
+        Err(_) => slot.mark_cancelled(),
     }
     true
 }
