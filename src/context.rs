@@ -24,8 +24,7 @@ use crate::{config, kernel, nested, probes, spin, stats, system};
 /// The table; NULL before the first call, and [`OFF`] where the library only calls the kernel.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
-/// The table for the fast path, which neither counts nor looks whether it should: NULL where calls are
-/// counted, too.
+/// The table for the fast path: NULL where there is none.
 static FAST: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 const OFF: *mut Table = ptr::without_provenance_mut(1);
 
@@ -111,8 +110,14 @@ unsafe fn reap_and_leave<const FAST: bool>(
     place.gate.leave_user();
     // A handler that comes in after the look finds the gate free.
     compiler_fence(Ordering::SeqCst);
-    if place.doom.is_set() {
-        finish_destroy(place, request.context, ours);
+    if place.at_end.is_any() {
+        // Of the other ways `engine.rs` counts.
+        let taken = match reaped {
+            Reaped::Taken(n) if FAST => n as c_int,
+            _ => -1,
+        };
+        // SAFETY: as many events have been written.
+        unsafe { finish(place, request.context, ours, request.events, taken) };
     }
     match reaped {
         Reaped::Taken(n) => Some(n as c_int),
@@ -244,6 +249,9 @@ pub(crate) fn register(context: io_context_t) {
     let place =
         system::with_signals_blocked(|_| table.place_for::<ShortSleep>(address, this_thread()));
     if let Some(place) = place {
+        if !stats::is_off() {
+            place.at_end.count();
+        }
         table.settle(place, address, || is_alive(context));
     }
 }
@@ -284,11 +292,11 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
             // In a signal handler that interrupted a reap, which still reads the ring: its end
             // destroys the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {
-                place.doom.set();
+                place.at_end.doom();
                 // Another thread's reap may be past its last look at the mark. After a sleep its end
                 // is seen here, or the mark there.
                 ShortSleep::sleep();
-                if place.gate.is_reaped() || !place.doom.take() {
+                if place.gate.is_reaped() || !place.at_end.take_doom() {
                     return 0;
                 }
             }
@@ -296,9 +304,25 @@ pub(crate) fn destroy(context: io_context_t) -> c_int {
     }
 }
 
+/// What a mark asks for after a reap, which has taken so many events; -1 where they are not to be counted
+/// here.
+///
+/// # Safety
+/// As many events have been written.
 #[cold]
-fn finish_destroy(place: &Place, context: io_context_t, ours: bool) {
-    if ours && place.doom.take() {
+#[inline(never)]
+unsafe fn finish(
+    place: &Place,
+    context: io_context_t,
+    ours: bool,
+    events: *const io_event,
+    taken: c_int,
+) {
+    if taken >= 0 && place.at_end.is_counted() {
+        // SAFETY: upheld by the caller.
+        unsafe { stats::reaped_at_once(context, events, taken) };
+    }
+    if ours && place.at_end.take_doom() {
         // The reap has its own answer; whatever this one is, errno is the reap's.
         system::errno_kept(|| destroy(context));
     }
@@ -353,7 +377,7 @@ fn make_table() -> *mut Table {
     // Release: the zeros of a fresh mapping need none, but the reader's Acquire wants its pair.
     match TABLE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
-            if made != OFF && stats::is_off() {
+            if made != OFF {
                 FAST.store(made, Ordering::Release);
             }
             made

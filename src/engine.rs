@@ -3,9 +3,9 @@
 //! counted (`stats/`) and told to tracers (`probes.rs`).
 //!
 //! The choice is made at the first `io_setup` and stays (`LIBAIO_ENGINE`). The kernel engine pays
-//! nothing for the other one, nor for statistics, in taking events: under io_uring, and where calls are
-//! counted, its fast path finds no context and comes to [`elsewhere`]. The other calls load a word for
-//! each of the two.
+//! nothing for the other one, nor for statistics, in taking events: under io_uring its fast path finds no
+//! context and comes to [`elsewhere`]; where calls are counted, a mark says so that it looks at anyway
+//! (`gate::AtEnd`). The other calls load a word for each of the two.
 
 use core::ffi::{c_int, c_long};
 use core::ptr;

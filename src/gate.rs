@@ -47,31 +47,50 @@ pub(crate) struct Gate {
     demand: AtomicU32,
 }
 
-/// The mark by which a signal handler that interrupted a reap has the end of that reap destroy the
-/// context. All zero is no mark.
+/// What is to be done at the end of a reap: for a signal handler that interrupted it, the destruction of
+/// the context; and counting. All zero is nothing.
 #[repr(transparent)]
-pub(crate) struct Doom(AtomicU32);
+pub(crate) struct AtEnd(AtomicU32);
 
-impl Doom {
+impl AtEnd {
+    const DOOM: u32 = 1;
+    const COUNT: u32 = 2;
+
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Doom(AtomicU32::new(0))
+        AtEnd(AtomicU32::new(0))
+    }
+
+    /// Whether there is anything to be done.
+    #[inline]
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
     }
 
     /// Whether the context is destroyed as soon as the reap under way ends.
     #[inline]
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & AtEnd::DOOM != 0
     }
 
     /// Has the reap under way destroy the context at its end.
-    pub(crate) fn set(&self) {
-        self.0.store(1, Ordering::Relaxed);
+    pub(crate) fn doom(&self) {
+        self.0.fetch_or(AtEnd::DOOM, Ordering::Relaxed);
     }
 
-    /// Takes the mark away; whether it was there.
-    pub(crate) fn take(&self) -> bool {
-        self.0.swap(0, Ordering::Relaxed) != 0
+    /// Takes that mark away; whether it was there.
+    pub(crate) fn take_doom(&self) -> bool {
+        self.0.fetch_and(!AtEnd::DOOM, Ordering::Relaxed) & AtEnd::DOOM != 0
+    }
+
+    /// Whether what the fast path takes is counted (`stats/`).
+    pub(crate) fn is_counted(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & AtEnd::COUNT != 0
+    }
+
+    /// Has it counted from now on.
+    pub(crate) fn count(&self) {
+        self.0.fetch_or(AtEnd::COUNT, Ordering::Relaxed);
     }
 }
 

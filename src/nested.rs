@@ -69,7 +69,7 @@ fn interrupted(request: Request) -> bool {
 /// As [`get_events`].
 unsafe fn take(place: &Place, request: Request, taken: u32) -> Reaped {
     system::with_signals_blocked(|_| {
-        if place.doom.is_set() {
+        if place.at_end.is_doomed() {
             return Reaped::Strange;
         }
         // SAFETY: the interrupted reap is inside the gate, so the ring is mapped.

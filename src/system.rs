@@ -200,12 +200,33 @@ pub(crate) fn wiped_on_fork(size: usize) -> Option<*mut c_void> {
             return None;
         }
         // SAFETY: the mapping just made.
-        if unsafe { libc::madvise(memory, size, libc::MADV_WIPEONFORK) } != 0 {
+        if unsafe {
+            libc::syscall(libc::SYS_madvise, memory, size, libc::MADV_WIPEONFORK as c_long)
+        } != 0
+        {
             unmap(memory, size); // Linux before 4.14
             return None;
         }
         Some(memory)
     })
+}
+
+/// Opens the file of that name, which ends with 0: a descriptor, or a negated error number. By number, since
+/// the C library's function is a cancellation point.
+pub(crate) fn open(name: &[u8], flags: c_int) -> c_int {
+    let (here, flags, mode) = (libc::AT_FDCWD as c_long, flags | libc::O_CLOEXEC, 0o644 as c_long);
+    // SAFETY: a C string.
+    errno_kept(|| unsafe {
+        let fd = libc::syscall(libc::SYS_openat, here, name.as_ptr(), flags as c_long, mode);
+        if fd < 0 { -errno() } else { fd as c_int }
+    })
+}
+
+/// The number of this process.
+#[inline(always)]
+pub(crate) fn pid() -> c_int {
+    // SAFETY: no precondition.
+    unsafe { libc::syscall(libc::SYS_getpid) as c_int }
 }
 
 /// Bytes in a page of memory.
@@ -237,7 +258,7 @@ pub(crate) fn may_be_real_time() -> bool {
 /// Gives back a mapping of this library's.
 pub(crate) fn unmap(memory: *mut c_void, size: usize) {
     // SAFETY: as the caller says, nobody uses it.
-    errno_kept(|| unsafe { libc::munmap(memory, size) });
+    errno_kept(|| unsafe { libc::syscall(libc::SYS_munmap, memory, size) });
 }
 
 /// Writes one line, given in parts, to stderr, as far as it can be written.

@@ -14,7 +14,7 @@
 
 use core::ffi::c_int;
 
-use crate::gate::{Doom, Entry, Gate, Pause, count_down};
+use crate::gate::{AtEnd, Entry, Gate, Pause, count_down};
 use crate::ring::Nest;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence};
 
@@ -33,7 +33,7 @@ pub(crate) struct Place {
     pub(crate) gate: Gate,
     pub(crate) nest: Nest,
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
-    pub(crate) doom: Doom,
+    pub(crate) at_end: AtEnd,
     /// See `spin.rs`: the average of the last waits, in nanoseconds.
     pub(crate) average_wait_ns: AtomicU32,
 }
@@ -171,7 +171,7 @@ impl Table {
             address: AtomicUsize::new(0),
             gate: Gate::new(),
             nest: Nest::new(),
-            doom: Doom::new(),
+            at_end: AtEnd::new(),
             average_wait_ns: zero(),
         };
         Table { places: core::array::from_fn(place), strangers: core::array::from_fn(|_| zero()) }

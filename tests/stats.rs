@@ -195,6 +195,110 @@ fn threads_lose_no_count() {
 }
 
 #[test]
+fn reports_on_request_beside_threads_at_work_are_whole() {
+    let program = Program::new("threads", &[]);
+    for engine in ENGINES {
+        let variables = [("LIBAIO_ENGINE", engine), ("LIBAIO_STATS_SIGNAL", "USR2")];
+        let json = [("LIBAIO_STATS", "1"), ("LIBAIO_STATS_FORMAT", "json")];
+        let ran = program.run("exec \"$0\" signals", &[&json[..], &variables].concat());
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let reports = parsed(&ran.stderr);
+        let asked = reports.iter().filter(|r| r["at"] == "signal" && r["context"] == "all");
+        let mut before = 0;
+        for report in asked {
+            // A context that ends at that moment may be in none of the sums.
+            before = number(report, "submit", "iocbs").max(before);
+            assert!(number(report, "events", "taken") <= 4000, "{report}");
+        }
+        let all = reports.last().expect("a report");
+        assert_eq!((&all["at"], &all["context"]), (&json!("exit"), &json!("all")));
+        assert!(reports.len() > 6, "nobody asked");
+        assert!(before <= 4000 && number(all, "submit", "iocbs") == 4000, "{before}, {all}");
+        assert_eq!(number(all, "events", "taken"), 4000);
+        assert_eq!(number(all, "submit", "calls"), 4000);
+        assert!((1..=4).contains(&number(all, "events", "most_in_flight")), "{all}");
+    }
+}
+
+#[test]
+fn contexts_that_the_library_did_not_make_are_counted_together() {
+    let program = Program::new("raw_calls", &[]);
+    for engine in ENGINES {
+        let reports = program.reports(&[("LIBAIO_ENGINE", engine)]);
+        let [other, all] = &reports[..] else { panic!("{reports:?}") };
+        let heads = [other, all].map(|r| (r["context"].clone(), r["engine"].clone()));
+        assert_eq!(heads, [json!("other"), json!("all")].map(|context| (context, json!("none"))));
+        for report in [other, all] {
+            assert_eq!(number(report, "submit", "calls"), 5);
+            assert_eq!(number(report, "submit", "iocbs"), 3);
+            assert_eq!(number(report, "operations", "poll"), 2);
+            assert_eq!(number(report, "operations", "pread"), 1);
+            assert_eq!(number(report, "bytes", "read_asked"), 512);
+            // By the system call nobody saw them taken.
+            assert_eq!(section(report, "events"), &json!({"taken": 1, "most_in_flight": 2}));
+            assert_eq!(section(report, "getevents"), &json!({"ring": 0, "spin": 0, "kernel": 1}));
+            assert_eq!(section(report, "call_errors"), &json!({"EINVAL": 3}));
+        }
+    }
+}
+
+#[test]
+fn contexts_that_went_by_system_call_are_in_the_sum() {
+    let program = Program::new("raw_calls", &[]);
+    let json = [("LIBAIO_STATS", "1"), ("LIBAIO_STATS_FORMAT", "json")];
+    let ran = program.run("exec \"$0\" gone", &json);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let reports = parsed(&ran.stderr);
+    // One of each, or one where the second has the first one's address.
+    assert!((2..=3).contains(&reports.len()), "{reports:?}");
+    let all = reports.last().expect("a report");
+    assert_eq!(section(all, "contexts"), &json!({"made": 2, "maxevents": 3}));
+    assert_eq!((number(all, "submit", "iocbs"), number(all, "events", "taken")), (5, 5));
+}
+
+#[test]
+fn contexts_without_room_for_counters_are_counted_together() {
+    let program = Program::new("many_contexts", &[]);
+    let reports = program.reports(&[]);
+    let (all, others) = reports.split_last().expect("reports");
+    let (other, own) = others.split_last().expect("a report of the others");
+    assert_eq!((&other["context"], &other["engine"]), (&json!("other"), &json!("kernel")));
+    assert!((1..=1024).contains(&own.len()), "{}", own.len());
+    assert_eq!(number(other, "contexts", "made") as usize, 1300 - own.len());
+    for (section, name) in [("contexts", "made"), ("submit", "iocbs"), ("events", "taken")] {
+        assert!(own.iter().all(|report| number(report, section, name) == 1), "{section}.{name}");
+        assert_eq!(number(other, section, name) as usize, 1300 - own.len());
+        assert_eq!(number(all, section, name), 1300);
+    }
+}
+
+#[test]
+fn a_program_that_becomes_another_loses_what_was_not_reported() {
+    let program = Program::new("becomes_another", &[]);
+    for engine in ENGINES {
+        let folder = program.folder.path();
+        fs::create_dir(folder.join("folder")).expect("a folder");
+        // A name that is no format.
+        let variables = [("LIBAIO_STATS", "%s%n"), ("LIBAIO_ENGINE", engine)];
+        let json = ("LIBAIO_STATS_FORMAT", "json");
+        let ran = program.run("echo $$; exec \"$0\"", &[&variables[..], &[json]].concat());
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+        let name = format!("%s%n.{}", ran.stdout.trim());
+        // Where it was at its first call.
+        let before = fs::read_to_string(folder.join(&name)).expect("the first file");
+        let after = fs::read_to_string(folder.join("folder").join(&name)).expect("the second");
+        let did = |text: &str| {
+            let did = parsed(text).into_iter();
+            did.map(|r| (r["at"].clone(), number(&r, "submit", "iocbs"))).collect::<Vec<_>>()
+        };
+        assert_eq!(did(&before), [(json!("destroy"), 1)]);
+        assert_eq!(did(&after), [(json!("exit"), 2), (json!("exit"), 2)]);
+        fs::remove_file(folder.join(&name)).expect("removed");
+        fs::remove_dir_all(folder.join("folder")).expect("removed");
+    }
+}
+
+#[test]
 fn a_context_at_the_address_of_another_begins_anew() {
     let program = Program::new("reuses_an_address", &[]);
     for engine in ENGINES {
@@ -244,13 +348,19 @@ fn each_process_has_a_file_of_what_it_did() {
 fn a_file_that_is_there_stays_as_it_is() {
     let program = Program::new("known_workload", &[]);
     // The shell's process is the program's.
-    let script = "echo kept >stats.$$; echo kept >stats.$$.1; exec \"$0\"";
+    let script = "echo kept >stats.$$; echo kept >stats.$$.1; ln -s new stats.$$.2; exec \"$0\"";
     let ran = program.run(script, &[("LIBAIO_STATS", "stats")]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    // A link that leads nowhere is one, too, and still does.
+    let folder = program.folder.path();
+    let entries = fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry"));
+    let links: Vec<_> = entries.filter(|e| e.file_type().expect("a type").is_symlink()).collect();
+    assert!(links.len() == 1 && !folder.join("new").exists(), "{links:?}");
+    fs::remove_file(links[0].path()).expect("removed");
     let files = program.files();
     assert_eq!(files.len(), 3, "{files:?}");
     assert_eq!((files[0].1.as_str(), files[1].1.as_str()), ("kept\n", "kept\n"));
-    assert!(files[2].0.ends_with(".2") && files[2].1.contains("events: taken 29"), "{files:?}");
+    assert!(files[2].0.ends_with(".3") && files[2].1.contains("events: taken 29"), "{files:?}");
 }
 
 #[test]

@@ -8,7 +8,8 @@
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
-use super::block::Block;
+use super::block::{Block, Role, Side};
+use super::clock;
 use super::output::{self, Output};
 use crate::abi::io_context_t;
 use crate::config;
@@ -22,9 +23,20 @@ const PROBES: usize = 16;
 
 /// The address of a place that is being taken.
 const RESERVED: usize = 1;
+/// A bit that no context's address has: the place of one that is being destroyed. Nobody finds it any more,
+/// but it is reported.
+const ENDING: usize = 2;
+
+/// Whether an address is none of those that stand for something else.
+#[inline(always)]
+fn may_be_context(address: usize) -> bool {
+    address != 0 && address & (RESERVED | ENDING) == 0
+}
 
 /// A context and its counters. All zero is a free place.
 struct Place {
+    /// The context's, [`ENDING`] while it is destroyed, [`RESERVED`] while the place is made ready for
+    /// another.
     address: AtomicUsize,
     block: AtomicPtr<Block>,
 }
@@ -37,6 +49,8 @@ pub(super) struct Ledger {
     pub(super) other: Block,
     /// What belonged to contexts that were destroyed.
     pub(super) ended: Block,
+    /// 1 while a thread moves counters from a context to those that have ended, or reports all.
+    lock: AtomicU32,
 }
 
 /// NULL before the first call, and where nothing is counted.
@@ -69,7 +83,11 @@ fn decide() -> bool {
     system::with_signals_blocked(|_| {
         use Ordering::Acquire;
         if STATE.compare_exchange(UNDECIDED, DECIDING, Acquire, Acquire).is_ok() {
-            STATE.store(if open() { ON } else { OFF }, Ordering::Release);
+            // Who waited too long has decided already.
+            let decision = if system::errno_kept(open) { ON } else { OFF };
+            if STATE.compare_exchange(DECIDING, decision, Ordering::AcqRel, Acquire).is_err() {
+                LEDGER.store(ptr::null_mut(), Ordering::Release);
+            }
         }
         for _ in 0..LOOKS {
             if STATE.load(Ordering::Acquire) != DECIDING {
@@ -83,7 +101,7 @@ fn decide() -> bool {
     })
 }
 
-/// Begins to count, where that is asked for and possible.
+/// Begins to count, where that is asked for and possible. The caller keeps errno.
 fn open() -> bool {
     if !config::wants_stats() {
         return false;
@@ -99,6 +117,7 @@ fn open() -> bool {
         return false;
     }
     LEDGER.store(ledger, Ordering::Release);
+    clock::begin();
     output::heed_signal();
     true
 }
@@ -119,55 +138,95 @@ pub(super) fn if_used() -> Option<&'static Ledger> {
 }
 
 impl Ledger {
+    /// The place that is looked at first.
+    #[inline(always)]
+    fn first(address: usize) -> usize {
+        address >> 12 ^ address >> 22
+    }
+
     /// The places where an address may be.
+    #[inline(always)]
     fn probes(&self, address: usize) -> impl Iterator<Item = &Place> {
-        let first = address >> 12 ^ address >> 22;
+        let first = Ledger::first(address);
         (first..first + PROBES).map(|i| &self.places[i & (PLACES - 1)])
     }
 
     fn find(&self, address: usize) -> Option<&Place> {
         let of = |p: &&Place| p.address.load(Ordering::Acquire) == address;
-        self.probes(address).find(of).filter(|_| address > RESERVED)
+        self.probes(address).find(of).filter(|_| may_be_context(address))
     }
 
-    /// The contexts that there are.
-    pub(super) fn contexts(&self) -> impl Iterator<Item = (usize, &'static Block)> {
-        self.places.iter().filter_map(|place| {
-            let address = place.address.load(Ordering::Acquire);
-            place.block().filter(|_| address > RESERVED).map(|block| (address, block))
+    /// Runs `f` while no counters are moved. With signals blocked, as in `decide`.
+    pub(super) fn locked(&self, f: impl FnOnce()) {
+        system::with_signals_blocked(|_| {
+            while self.lock.swap(1, Ordering::Acquire) != 0 {
+                ShortSleep::sleep();
+            }
+            f();
+            self.lock.store(0, Ordering::Release);
         })
+    }
+
+    /// Shows the contexts that there are, also those that are being destroyed.
+    #[inline(always)]
+    pub(super) fn each_context(&self, mut f: impl FnMut(usize, &'static Block)) {
+        for place in &self.places {
+            let address = place.address.load(Ordering::Acquire) & !ENDING;
+            if may_be_context(address) {
+                place.block().into_iter().for_each(|block| f(address, block));
+            }
+        }
     }
 }
 
 impl Place {
+    #[inline(always)]
     fn block(&self) -> Option<&'static Block> {
         // SAFETY: never freed.
         unsafe { self.block.load(Ordering::Acquire).as_ref() }
     }
+
+    /// Takes the place from an address, if it is its own.
+    fn take(&self, address: usize, to: usize) -> bool {
+        self.address.compare_exchange(address, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
 }
 
-/// The counters of a context, or those of all others.
-pub(super) fn block_of(context: io_context_t) -> &'static Block {
-    let ledger = ledger();
-    ledger.find(context.addr()).and_then(Place::block).unwrap_or(&ledger.other)
-}
-
-/// Gives a new context counters, which `begin` makes its own, where there is a place for it.
-pub(super) fn begin(context: io_context_t, begin: impl FnOnce(&Block)) {
+/// The counters of a context, or those of all others, for the calling thread in that role.
+#[inline(never)]
+pub(super) fn side_of(context: io_context_t, role: Role) -> Side {
     let address = context.addr();
-    let ledger = ledger();
-    let free = |p: &&Place| {
-        p.address.compare_exchange(0, RESERVED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    };
+    // SAFETY: stored before the state was, and never freed. A place with an address in it is in a ledger that
+    // this process has opened.
+    let ledger = unsafe { &*LEDGER.load(Ordering::Acquire) };
+    let first = &ledger.places[Ledger::first(address) & (PLACES - 1)];
+    let is_first = first.address.load(Ordering::Acquire) == address && may_be_context(address);
+    let block =
+        if is_first { first.block() } else { self::ledger().find(address).and_then(Place::block) };
+    block.unwrap_or_else(other).side(role)
+}
+
+/// Those of all contexts that have none of their own.
+pub(super) fn other() -> &'static Block {
+    &ledger().other
+}
+
+/// Gives a new context counters, which `begin` makes its own; false where there is no place for it.
+pub(super) fn begin(context: io_context_t, begin: impl FnOnce(&Block)) -> bool {
     // One that was destroyed by system call is still there.
-    let place = ledger.find(address).or_else(|| ledger.probes(address).find(free));
-    let Some(place) = place else { return };
+    if let Some(gone) = take(context) {
+        gone.give_back();
+    }
+    let address = context.addr();
+    let free = |p: &&Place| p.take(0, RESERVED);
+    let Some(place) = ledger().probes(address).find(free) else { return false };
     if place.block().is_none() {
         let new = Block::new().map_or(ptr::null_mut(), |new| ptr::from_ref(new).cast_mut());
         place.block.store(new, Ordering::Release);
     }
     let block = place.block().inspect(|block| begin(block));
     place.address.store(if block.is_some() { address } else { 0 }, Ordering::Release);
+    block.is_some()
 }
 
 /// The counters of a context that is destroyed, which nobody finds any more.
@@ -177,11 +236,11 @@ pub(super) struct Ended {
 }
 
 /// Takes the counters of a context, if it has any.
+#[inline(never)]
 pub(super) fn take(context: io_context_t) -> Option<Ended> {
     let ledger = ledger();
-    let place = ledger.find(context.addr())?;
     let address = context.addr();
-    place.address.compare_exchange(address, RESERVED, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+    let place = ledger.find(address).filter(|place| place.take(address, address | ENDING))?;
     Some(Ended { place, ledger })
 }
 
@@ -191,10 +250,13 @@ impl Ended {
     }
 
     /// Adds them to those of all that have ended; the place is another context's.
+    #[inline(never)]
     pub(super) fn give_back(self) {
-        if let Some(block) = self.block() {
-            block.add_to(&self.ledger.ended);
-        }
-        self.place.address.store(0, Ordering::Release);
+        self.ledger.locked(|| {
+            if let Some(block) = self.block() {
+                block.add_to(&self.ledger.ended);
+            }
+            self.place.address.store(0, Ordering::Release);
+        });
     }
 }

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use libc::timespec;
 
 use super::block::Block;
-use super::ledger::{self, Ended, Ledger};
+use super::ledger::{self, Ended};
 use super::report::{Report, What};
 use crate::abi::io_context_t;
 use crate::config;
@@ -128,15 +128,15 @@ impl Output {
             let mut text = Text { bytes: &mut name, length: 0 };
             config::stats_file().for_each(|byte| text.put(&[byte]));
             text.put(b".");
-            // SAFETY: no precondition.
-            text.number(unsafe { libc::getpid() } as u64, false);
+            text.number(system::pid() as u64, false);
             if n > 0 {
                 text.put(b".");
                 text.number(n, false);
             }
             let length = text.length;
             text.put(b"\0");
-            let fd = create(text.bytes);
+            let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_EXCL;
+            let fd = system::open(text.bytes, flags);
             if fd >= 0 {
                 let (device, inode) = identity(fd);
                 self.device.store(device, Ordering::Relaxed);
@@ -183,18 +183,6 @@ impl Output {
     }
 }
 
-/// A new file of that name, which ends with 0: a descriptor, or a negated error number. By number, since
-/// the C library's function is a cancellation point.
-fn create(name: &[u8]) -> c_int {
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
-    // SAFETY: a C string.
-    system::errno_kept(|| unsafe {
-        let (here, mode) = (libc::AT_FDCWD as c_long, 0o644 as c_long);
-        let fd = libc::syscall(libc::SYS_openat, here, name.as_ptr(), flags as c_long, mode);
-        if fd < 0 { -system::errno() } else { fd as c_int }
-    })
-}
-
 /// Takes the SIGPIPE that waits for this thread.
 #[cold]
 fn take_broken_pipe() {
@@ -230,24 +218,29 @@ pub(super) fn report_end_of(context: io_context_t, ended: &Ended) {
 }
 
 /// Reports of every context that there is, of what belongs to none, and of all together.
-fn report_all(ledger: &Ledger, occasion: &[u8]) {
+#[inline(never)]
+fn report_all(occasion: &[u8]) {
+    let Some(ledger) = ledger::if_used() else { return };
     let Some(all) = Block::new() else { return };
     Report::with(occasion, &mut |report| {
-        for (address, block) in ledger.contexts() {
-            ledger.output.write(report.of(What::Context(address), block));
-            block.add_to(all);
-        }
-        if ledger.other.is_used() {
-            ledger.output.write(report.of(What::Others, &ledger.other));
-        }
-        ledger.other.add_to(all);
-        ledger.ended.add_to(all);
+        ledger.locked(|| {
+            ledger.each_context(|address, block| {
+                ledger.output.write(report.of(What::Context(address), block));
+                block.add_to(all);
+            });
+            if ledger.other.is_used() {
+                ledger.output.write(report.of(What::Others, &ledger.other));
+            }
+            ledger.other.add_to(all);
+            ledger.ended.add_to(all);
+        });
         ledger.output.write(report.of(What::All, all));
     });
     all.free();
 }
 
-/// Has the signal that was asked for ask for reports, where the program does not use it.
+/// Has the signal that was asked for ask for reports, where the program does not use it. The caller keeps
+/// errno.
 #[cold]
 pub(super) fn heed_signal() {
     let signal = config::stats_signal();
@@ -258,13 +251,13 @@ pub(super) fn heed_signal() {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: zeros are an action, and an empty mask; the handler may run anywhere. `before` is read
     // where it was written.
-    let installed = system::errno_kept(|| unsafe {
+    let installed = unsafe {
         (*action.as_mut_ptr()).sa_sigaction = on_signal as *const () as usize;
         (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
         libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) == 0
             && (*before.as_ptr()).sa_sigaction == libc::SIG_DFL
             && libc::sigaction(signal, action.as_ptr(), ptr::null_mut()) == 0
-    });
+    };
     if !installed {
         system::write_stderr(&[
             b"libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program handles that signal itself\n",
@@ -273,15 +266,11 @@ pub(super) fn heed_signal() {
 }
 
 extern "C" fn on_signal(_: c_int) {
-    if let Some(ledger) = ledger::if_used() {
-        report_all(ledger, b"signal");
-    }
+    report_all(b"signal");
 }
 
 extern "C" fn at_exit() {
-    if let Some(ledger) = ledger::if_used() {
-        report_all(ledger, b"exit");
-    }
+    report_all(b"exit");
 }
 
 #[used]

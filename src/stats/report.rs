@@ -128,8 +128,7 @@ impl<'a> Report<'a> {
                 continue;
             }
             match (place, what) {
-                // SAFETY: no precondition.
-                (0, _) => self.text.number(unsafe { libc::getpid() } as u64, false),
+                (0, _) => self.text.number(system::pid() as u64, false),
                 (1, _) => self.text.put(self.occasion),
                 (2, What::Context(address)) => {
                     self.text.put(b"0x");

@@ -168,7 +168,7 @@ pub(super) fn leave_gate(place: &Place, address: io_context_t) {
     place.gate.leave_user();
     // A handler that comes in after the look finds the gate free.
     compiler_fence(Ordering::SeqCst);
-    if place.doom.is_set() && place.doom.take() {
+    if place.at_end.is_doomed() && place.at_end.take_doom() {
         // The reap has its own answer; errno is the reap's.
         system::errno_kept(|| destroy(address));
     }
@@ -186,7 +186,7 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
         Turn::Dead => Take::Gone,
         Turn::Crossed => Take::Crossed,
         Turn::Nested => system::with_signals_blocked(|_| {
-            if place.doom.is_set() {
+            if place.at_end.is_doomed() {
                 return Take::Gone;
             }
             // SAFETY: the reap below this handler is inside the gate, of this very context: a handler

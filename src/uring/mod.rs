@@ -87,6 +87,12 @@ pub(crate) use self::{
 #[cfg(not(loom))]
 const INTERNAL: u64 = u64::MAX;
 
+/// Whether a context is this engine's.
+#[cfg(not(loom))]
+pub(crate) fn knows(context: crate::abi::io_context_t) -> bool {
+    table::find(context.addr()).is_some()
+}
+
 /// What a waiter does between two looks.
 #[cfg(not(loom))]
 struct Rest;

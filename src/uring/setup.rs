@@ -68,11 +68,11 @@ pub(crate) fn destroy(address: io_context_t) -> c_int {
             // In a signal handler that interrupted a reap, which still uses the queue: its end destroys
             // the context, a moment later than this answer says.
             Entry::Nested | Entry::Crossed => {
-                place.doom.set();
+                place.at_end.doom();
                 // Another thread's reap may be past its last look at the mark. After a sleep its end
                 // is seen here, or the mark there.
                 Rest::sleep();
-                if place.gate.is_reaped() || !place.doom.take() {
+                if place.gate.is_reaped() || !place.at_end.take_doom() {
                     return 0;
                 }
             }

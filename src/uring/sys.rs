@@ -285,7 +285,7 @@ pub(super) unsafe fn access(
     let number = if write { libc::SYS_process_vm_writev } else { libc::SYS_process_vm_readv };
     // SAFETY: this process's memory, as the caller says.
     let n = answer(|| unsafe {
-        let pid = libc::getpid() as c_long;
+        let pid = crate::system::pid() as c_long;
         let (local, remote) = (&raw const local, &raw const remote);
         libc::syscall(number, pid, local, 1 as c_long, remote, 1 as c_long, 0 as c_long)
     });

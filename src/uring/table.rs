@@ -10,7 +10,7 @@ use core::sync::atomic::AtomicPtr;
 
 use super::context::Context;
 use super::{life::Life, lock::Lock};
-use crate::gate::{Doom, Gate};
+use crate::gate::{AtEnd, Gate};
 use crate::ring::Nest;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 use crate::system;
@@ -32,7 +32,7 @@ pub(super) struct Place {
     /// How far a reap of each io_uring has come; the first is also that of the ring.
     pub(super) nests: [Nest; 2],
     /// A signal handler destroyed the context in the middle of a reap, whose end does it.
-    pub(super) doom: Doom,
+    pub(super) at_end: AtEnd,
     /// See `spin.rs`.
     pub(super) average_wait_ns: AtomicU32,
     pub(super) life: Life,
@@ -77,7 +77,7 @@ impl Place {
     fn open(&self, address: usize, context: *mut Context) {
         self.context.store(context, Ordering::Release);
         self.average_wait_ns.store(0, Ordering::Relaxed);
-        self.doom.take();
+        self.at_end.take_doom();
         self.life.begin();
         self.address.store(address, Ordering::Release);
     }
