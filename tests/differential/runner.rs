@@ -132,6 +132,9 @@ pub struct Kind {
     pub io_uring: bool,
 }
 
+/// Waits of ten milliseconds after which a thread gives up.
+const IN_VAIN: u32 = 100;
+
 /// In a line that says that something never came.
 pub const MISSING: &str = "is missing";
 
@@ -752,7 +755,11 @@ impl<'a> Runner<'a> {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: for the case that a call hangs.
-            unsafe { libc::alarm(10) };
+            unsafe {
+                libc::alarm(10);
+                // The parent may be ended at any line.
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            }
             self.in_fork = true;
             // One of its own: the parent's would count what this process leaves in flight.
             // SAFETY: no pointer.
@@ -818,12 +825,13 @@ impl<'a> Runner<'a> {
                 (calls.submit)(context(), part.len() as c_long, part.as_mut_ptr().cast())
             };
             left.fetch_sub(part.len() as i64 - i64::from(n.max(0)), Ordering::SeqCst);
-            let mut took = Vec::new();
-            while left.load(Ordering::SeqCst) > 0 {
+            let (mut took, mut in_vain) = (Vec::new(), 0);
+            while left.load(Ordering::SeqCst) > 0 && in_vain < IN_VAIN {
                 let mut time = timespec { tv_sec: 0, tv_nsec: 10_000_000 };
                 let to = events.as_mut_ptr();
                 // SAFETY: room for four.
                 let n = unsafe { (calls.getevents)(context(), 1, 4, to, &raw mut time) };
+                in_vain = if n > 0 { 0 } else { in_vain + 1 };
                 left.fetch_sub(i64::from(n.max(0)), Ordering::SeqCst);
                 took.extend_from_slice(&events[..n.max(0) as usize]);
             }
@@ -839,7 +847,10 @@ impl<'a> Runner<'a> {
         for event in took.iter().flat_map(|(_, events)| events) {
             self.taken.push(self.describe(slot, event));
         }
-        format!("threads submitted {submitted:?}")
+        match left.into_inner() {
+            0 => format!("threads submitted {submitted:?}"),
+            left => format!("threads submitted {submitted:?}, of {left} the event {MISSING}"),
+        }
     }
 
     /// A descriptor of that kind, made when it is first asked for.
