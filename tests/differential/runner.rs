@@ -455,15 +455,19 @@ impl<'a> Runner<'a> {
                 To::ReadOnly => (libc::POLLIN | libc::POLLPRI) as u64,
                 _ => buf,
             };
-        } else if vectors && request.buf == To::Good && nbytes < 10_000 {
+        } else if vectors && nbytes < 10_000 && self.has_vectors(request.buf) {
             // Two vectors, which share the bytes; never freed, as the process ends soon.
             let part = nbytes as usize / 2;
             let vector = |at: usize, iov_len| libc::iovec {
                 iov_base: good.wrapping_add(at).cast(),
                 iov_len,
             };
-            let vectors = vec![vector(0, part), vector(part, nbytes as usize - part)];
-            buf = Box::leak(vectors.into_boxed_slice()).as_ptr() as u64;
+            let vectors = [vector(0, part), vector(part, nbytes as usize - part)];
+            let room = Box::leak(Box::new([vectors; 2])).as_mut_ptr();
+            let at = self.memory.at(request.buf, room, 0);
+            // SAFETY: there is twice the room.
+            unsafe { at.write_unaligned(vectors) };
+            buf = at as u64;
             nbytes = 2;
         }
         let later = completes_later(request);
@@ -492,6 +496,12 @@ impl<'a> Runner<'a> {
             aio_flags: flags,
             aio_resfd: resfd as u32,
         }
+    }
+
+    /// Whether iovecs are to be there. On kernel AIO those that are not aligned are whatever bytes the
+    /// buffer has, and most of their addresses such as no memory can have (`permitted.rs`).
+    fn has_vectors(&self, buf: To) -> bool {
+        buf == To::Good || buf == To::Unaligned && self.any_order
     }
 
     fn accepted(&mut self, slot: usize, number: usize) {
@@ -939,6 +949,16 @@ fn reopen(memory: RawFd, file: File) -> RawFd {
     let name = std::ffi::CString::new(format!("/proc/self/fd/{memory}")).expect("no NUL");
     // SAFETY: a C string.
     unsafe { libc::open(name.as_ptr(), flags) }
+}
+
+/// Asks something of such a file, of those that need no folder.
+pub fn with_file<T>(file: File, ask: impl FnOnce(RawFd) -> T) -> T {
+    let fd = open(file, libc::AT_FDCWD);
+    assert!(fd >= 0, "{file:?}");
+    let answer = ask(fd);
+    // SAFETY: opened above, and used by nobody else. (The other end of a pipe stays with the process.)
+    unsafe { libc::close(fd) };
+    answer
 }
 
 fn open(file: File, folder: RawFd) -> RawFd {
