@@ -72,6 +72,11 @@ fn child_keeps_no_descriptor() {
 }
 
 #[test]
+fn more_completions_than_a_queue_holds() {
+    holds("uring/more_completions_than_a_queue_holds");
+}
+
+#[test]
 fn requests_outlive_their_thread() {
     holds("uring/requests_outlive_their_thread");
 }
