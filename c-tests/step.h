@@ -4,6 +4,9 @@
  * handler could have come in.
  *
  * The call must not block SIGTRAP, for the kernel kills a thread that traps with it blocked.
+ *
+ * In the environment variable STEP_BY: of how many instructions one is tried, in the programs that take
+ * long (1).
  */
 #ifndef STEP_H
 #define STEP_H
@@ -58,6 +61,14 @@ static inline void step_prepare(void)
 static inline int step_came_in(void)
 {
 	return step_left < 0;
+}
+
+/* How far it is to the next instruction to try. */
+static inline int step_by(void)
+{
+	const char *by = getenv("STEP_BY");
+
+	return by != NULL && atoi(by) > 1 ? atoi(by) : 1;
 }
 
 #endif

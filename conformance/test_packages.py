@@ -24,6 +24,7 @@ from debian import OWN_NAMESPACES, clean_tree
 
 VERSION = re.search(r'(?m)^version = "(.*)"$', (PROJECT / "Cargo.toml").read_text())[1]
 TRIPLET = run("dpkg-architecture", "-q", "DEB_HOST_MULTIARCH").stdout.strip()
+ARCHITECTURE = run("dpkg", "--print-architecture").stdout.strip()
 LIBDIR = f"usr/lib/{TRIPLET}"
 REAL = f"libaio.so.{VERSION}"
 PROVIDED = f"0.3.113-0+rs{VERSION}"
@@ -213,7 +214,8 @@ def test_fields(packages):
     assert full.startswith(f"{VERSION}-")
     provides = f"libaio1 (= {PROVIDED}), libaio1t64 (= {PROVIDED})"
     assert field(library, "Provides") == provides
-    assert field(library, "Conflicts") == field(library, "Replaces") == "libaio1, libaio1t64"
+    originals = f"libaio1:{ARCHITECTURE}, libaio1t64:{ARCHITECTURE}"
+    assert field(library, "Conflicts") == field(library, "Replaces") == originals
     assert re.fullmatch(r"libc6 \(>= [\d.]+\)", field(library, "Depends"))
     assert field(development, "Provides") == f"libaio-dev (= {PROVIDED})"
     assert field(development, "Conflicts") == field(development, "Replaces") == "libaio-dev"
@@ -359,7 +361,13 @@ class Tree:
 
     def run(self, script: str, check: bool = True) -> subprocess.CompletedProcess:
         """Runs a script of the shell there, which stops where a command fails."""
-        env = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"]
+        env = [
+            "env",
+            "-i",
+            "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL=C",
+            "HOME=/root",
+        ]
         env += ["DEBIAN_FRONTEND=noninteractive"]
         own = [*OWN_NAMESPACES, f"--root={self.at}", "--mount-proc"]
         return run(*own, *env, "sh", "-ec", f"cd /root\n{script}", check=check)
@@ -503,14 +511,17 @@ def test_dependencies_stay_satisfied(tree):
     assert "Remv fio " in taken and "Remv qemu-utils " in taken
 
 
-def repacked(tree: Tree, *fields: str):
-    """Our library's package without some fields."""
+def repacked(tree: Tree, *fields: str, changed: tuple[str, str] | None = None):
+    """Our library's package without some fields, or with another value of one."""
     at = tree.at / "packages/less"
     (package,) = (tree.at / "packages").glob("libaio-rs1_*.deb")
     run("dpkg-deb", "--raw-extract", package, at)
     text = (at / "DEBIAN/control").read_text()
     for name in fields:
         text, count = re.subn(rf"(?m)^{name}: .*\n", "", text)
+        assert count == 1
+    if changed:
+        text, count = re.subn(rf"(?m)^{changed[0]}: .*$", "%s: %s" % changed, text)
         assert count == 1
     (at / "DEBIAN/control").write_text(text)
     run("dpkg-deb", "--build", "--root-owner-group", at, package)
@@ -548,6 +559,41 @@ def test_the_original_comes_back_and_nothing_stays(tree):
     after = tree.everything()
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     assert changed == set()
+
+
+# A library for another architecture, as 32-bit programs want it; what it is for does not matter.
+FOREIGN = """
+dpkg --add-architecture i386
+mkdir -p foreign/DEBIAN foreign/usr/lib/i386-linux-gnu
+echo i386 > foreign/usr/lib/i386-linux-gnu/libaio.so.1
+dpkg-query -f 'Package: ${Package}\\nVersion: ${Version}\\n' -W libaio1 > foreign/DEBIAN/control
+cat >> foreign/DEBIAN/control <<END
+Architecture: i386
+Multi-Arch: same
+Maintainer: nobody
+Description: stands for the original
+END
+dpkg-deb --root-owner-group --build foreign foreign.deb
+dpkg -i foreign.deb
+"""
+LISTED = "dpkg-query -W -f '${db:Status-Abbrev}${Package}:${Architecture}\\n' 'libaio*'"
+
+
+def test_the_original_of_another_architecture_stays(tree):
+    def installed() -> set[str]:
+        lines = tree.run(LISTED).stdout.splitlines()
+        return {line.split()[1] for line in lines if line.startswith("ii ")}
+
+    tree.run(FOREIGN)
+    tree.install("libaio-rs1")
+    assert installed() == {f"libaio-rs1:{ARCHITECTURE}", "libaio1:i386"}
+    tree.run("apt-get check")
+    tree.install("libaio1")
+    assert installed() == {f"libaio1:{ARCHITECTURE}", "libaio1:i386"}
+    # The twin: without the architecture in the field, it is as much in the way.
+    repacked(tree, changed=("Conflicts", "libaio1, libaio1t64"))
+    tree.install("libaio-rs1")
+    assert installed() == {f"libaio-rs1:{ARCHITECTURE}"}
 
 
 def test_dpkg_installs_it_without_a_moment_without(tree):
@@ -598,3 +644,96 @@ def test_a_program_that_asks_for_the_other_name_runs(tree, folder):
     tree.install("libaio1")
     gone = tree.run("./reads text", check=False)
     assert gone.returncode == 127 and "libaio.so.1t64: cannot open" in gone.stderr
+
+
+# ---- what README.md has a newcomer do ----------------------------------------------------------
+
+README = (PROJECT / "README.md").read_text()
+# What fio is asked for there, in a tree that has no library but one.
+REPORT = "libaio-rs: statistics of process "
+# Debian has no sudo where nobody asked for it, and nobody is there to say yes.
+PATIENT = 'APT::Get::Assume-Yes "true";\n'
+
+
+def part(heading: str) -> str:
+    return README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def tried() -> str:
+    """The commands of the part Try it."""
+    return "".join(re.findall(r"(?m)^    (.*\n)", part("Try it")))
+
+
+def rolled(row: str) -> tuple[list[str], list[str]]:
+    """The commands of a row, for the way out and the way back."""
+    (line,) = [x for x in part("Roll out, roll back").splitlines() if x.startswith(f"| {row}")]
+    cells = line.split("|")[2:4]
+    commands = [re.findall("`([^`]+)`", re.sub(r"\(.*?\)", "", cell)) for cell in cells]
+    split = [[part for text in texts for part in text.split(" && ")] for texts in commands]
+    return tuple([command.removeprefix("sudo ") for command in cell] for cell in split)
+
+
+def follow(tree: Tree, commands: list[str]):
+    """Runs commands as they stand: make here, with the tree's /usr/local, and the rest there."""
+    for command in commands:
+        words = command.split()
+        if command == "make deb":
+            assert list((tree.at / "packages").glob("*.deb"))  # as it has been run already
+        elif words[0] == "make":
+            mounted = 'mount --bind "$1" /usr/local && shift && exec "$@"'
+            before = ["unshare", "--mount", "sh", "-c", mounted, "sh", tree.at / "usr/local"]
+            make(*words[1:], before=before)
+        else:
+            tree.run(command)
+
+
+def test_the_first_try_works_and_leaves_nothing(folder):
+    copy = copy_of_source(folder / "clone")
+
+    def files() -> set[str]:
+        found = {path.relative_to(copy) for path in copy.rglob("*")}
+        return {str(path) for path in found if path.parts[0] != "build"}
+
+    before = files()
+    commands = tried()
+    assert commands.startswith("make\n") and "with-libaio-rs --stats fio" in commands
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "LIBAIO", "LD_"))}
+    ran = run("sh", "-ec", commands, cwd=copy, env=env)
+    assert REPORT in ran.stderr and re.search(r"(?m)^  getevents: ring \d+", ran.stderr), ran.stderr
+    assert "read: IOPS=" in ran.stdout
+    assert files() == before
+    # The twin: without the library.
+    without = commands.splitlines()[1].split("--stats ")[1]
+    assert REPORT not in run(*without.split(), cwd=copy, env=env).stderr
+
+
+@pytest.mark.parametrize(
+    "row, launched, everybody",
+    [
+        ("Debian, Ubuntu", False, True),
+        ("the launcher alone", True, False),
+        ("elsewhere", True, True),
+    ],
+)
+def test_what_is_rolled_out_is_rolled_back(tree, row, launched, everybody):
+    (tree.at / "etc/apt/apt.conf.d/yes").write_text(PATIENT)
+    (tree.at / "root/build").mkdir()
+    (tree.at / "root/build/deb").symlink_to("/packages")
+    out, back = rolled(row)
+    assert out and back
+    alone = tried().splitlines()[1].split("--stats ")[1]
+    before = tree.everything()
+    follow(tree, out)
+    by_launcher = f"with-libaio-rs --stats {alone}"
+    if launched:
+        assert REPORT in tree.run(by_launcher).stderr
+    else:
+        tree.run("! command -v with-libaio-rs")
+    assert (REPORT in tree.run(f"LIBAIO_STATS=1 {alone}").stderr) == everybody
+    follow(tree, back)
+    assert REPORT not in tree.run(f"LIBAIO_STATS=1 {alone}").stderr
+    if launched:
+        assert tree.run(by_launcher, check=False).returncode == 127
+    # What dpkg remembers of a package that is gone but not purged is in its own list.
+    after = tree.everything()
+    assert {path for path in before | after if before.get(path) != after.get(path)} == set()

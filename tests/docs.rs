@@ -237,6 +237,29 @@ fn every_variable_has_its_place_in_the_documents() {
     }
 }
 
+/// The rooms of the library of which a document says nothing; of those in a folder of their own, the
+/// folder is enough.
+fn rooms_missing(document: &str) -> Vec<String> {
+    let mut rooms: BTreeSet<String> = BTreeSet::new();
+    for path in files(&root().join("src")) {
+        let name = path.strip_prefix(root()).expect("a source").to_string_lossy().into_owned();
+        match name.strip_prefix("src/stats/") {
+            Some(_) => rooms.insert("src/stats/".to_owned()),
+            None => rooms.insert(name),
+        };
+    }
+    rooms.retain(|name| !document.contains(&format!("`{name}`")) && !name.ends_with("/mod.rs"));
+    rooms.into_iter().filter(|name| name != "src/lib.rs").collect()
+}
+
+#[test]
+fn every_room_is_in_the_architecture() {
+    let document = text_of(&root().join("docs/architecture.md"));
+    assert_eq!(rooms_missing(&document), [""; 0]);
+    let other = document.replace("`src/gate.rs`", "gate").replace("`src/uring/pump.rs`", "pump");
+    assert_eq!(rooms_missing(&other), ["src/gate.rs", "src/uring/pump.rs"]);
+}
+
 /// The twin: a document that is wrong in every way, and right in every way beside it.
 #[test]
 fn what_is_not_there_is_found() {

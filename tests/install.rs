@@ -54,9 +54,13 @@ fn install(target: &str, variables: &[&str]) -> tempfile::TempDir {
 }
 
 fn run_make(target: &str, stage: &Path, variables: &[&str]) {
-    let _guard = ONE_MAKE.lock().unwrap_or_else(|e| e.into_inner());
     let destination = format!("DESTDIR={}", stage.display());
-    must(make(&[&[target, destination.as_str()], variables].concat()));
+    run_make_without_destination(target, &[&[destination.as_str()], variables].concat());
+}
+
+fn run_make_without_destination(target: &str, variables: &[&str]) {
+    let _guard = ONE_MAKE.lock().unwrap_or_else(|e| e.into_inner());
+    must(make(&[&[target], variables].concat()));
 }
 
 /// The files and links below `folder`, by their paths in it.
@@ -198,6 +202,39 @@ fn uninstall_takes_nothing_of_others() {
     }
     run_make("uninstall", stage.path(), &["PREFIX=/usr"]);
     assert_eq!(files(stage.path()), BTreeSet::from(others.map(str::to_owned)));
+}
+
+#[test]
+fn folders_go_that_install_has_made_and_no_others() {
+    build();
+    let outer = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let prefix = outer.path().join("a prefix");
+    let variables = [&*format!("PREFIX={}", prefix.display())];
+    let installed: BTreeSet<String> = expected("bin", "lib", "include", "share/man", "libaio.so.1")
+        .into_iter()
+        .chain(["lib/libaio-rs.folders".to_owned()])
+        .collect();
+    // Once, and once more over it.
+    for times in 1..3 {
+        for _ in 0..times {
+            run_make_without_destination("install", &variables);
+        }
+        assert_eq!(files(&prefix), installed);
+        run_make_without_destination("uninstall", &variables);
+        assert!(is_empty(outer.path()));
+    }
+    // Empty ones that were there stay, and so do those with something of others' in them.
+    let empty = ["lib/pkgconfig", "share/man/man3"];
+    for folder in empty {
+        fs::create_dir_all(prefix.join(folder)).expect("a folder");
+    }
+    run_make_without_destination("install", &variables);
+    fs::write(prefix.join("share/man/man1/other.1"), "").expect("a file");
+    run_make_without_destination("uninstall", &variables);
+    assert_eq!(files(&prefix), BTreeSet::from(["share/man/man1/other.1".to_owned()]));
+    assert!(empty.iter().all(|folder| is_empty(&prefix.join(folder))));
+    let gone = ["bin", "include", "lib/libaio-rs"];
+    assert!(gone.iter().all(|folder| !prefix.join(folder).exists()));
 }
 
 #[test]

@@ -71,6 +71,11 @@ fn c(to: PathBuf, source: &str, options: &[&str]) -> PathBuf {
 
 const SAYS_RAN: &str = "#include <stdio.h>\nint main(void) { return puts(\"ran\") < 0; }\n";
 
+/// The same, by a program that calls libaio first.
+fn destroys() -> String {
+    format!("int io_destroy(void *);\n{}", SAYS_RAN.replace("return", "io_destroy(0);return"))
+}
+
 /// `c-tests/launcher/tells.c`, linked with a library.
 fn tells(to: PathBuf, library: &Path) -> PathBuf {
     let mut cc = c_compiler();
@@ -461,6 +466,14 @@ fn what_is_preloaded_already_stays_first() {
         let mut spaced = with(false);
         let value = format!("{} {library}", text(&first));
         prints(spaced.env("LD_PRELOAD", &value), &[&value, &links, &ours()]);
+        // By its name alone, it is what the folder of links has.
+        let mut named = with(false);
+        let value = format!("libaio.so.1:{library}");
+        prints(named.env("LD_PRELOAD", "libaio.so.1"), &[&value, &links, &ours()]);
+        // The folder comes first, also where it is there already.
+        let mut late = with(false);
+        late.env("LD_LIBRARY_PATH", format!("/one:{links}"));
+        prints(&mut late, &[&library, &format!("{links}:/one:{links}"), &ours()]);
     }
 }
 
@@ -498,8 +511,8 @@ fn a_static_program_is_refused() {
     }
     // The twin: as dynamic programs, also at a fixed address.
     for option in ["-pie", "-no-pie"] {
-        let with = [option, "-fPIE", "-Wl,--no-as-needed", text(original())];
-        let program = c(folder.path().join("dynamic"), SAYS_RAN, &with);
+        let with = [option, "-fPIE", text(original())];
+        let program = c(folder.path().join("dynamic"), &destroys(), &with);
         for shell in SHELLS {
             prints(launcher_in(shell).arg(&program), &["ran"]);
         }
@@ -507,23 +520,48 @@ fn a_static_program_is_refused() {
 }
 
 #[test]
-fn a_program_that_does_not_use_libaio_is_refused() {
+fn a_program_that_imports_no_symbol_of_libaio_is_refused() {
+    const WHY: &str = "imports no symbol of libaio";
     let folder = scratch();
-    let none = c(folder.path().join("none"), SAYS_RAN, &[]);
+    let at = |name: &str| folder.path().join(name);
+    let none = c(at("none"), SAYS_RAN, &[]);
     // One that has it linked in has its functions, but does not ask for them.
     let archive = text(build()).to_owned() + "/libaio.a";
-    let source =
-        format!("int io_destroy(void *);\n{}", SAYS_RAN.replace("return", "io_destroy(0);return"));
-    let inside = c(folder.path().join("inside"), &source, &[&archive]);
-    for program in [&none, &inside] {
+    let inside = c(at("inside"), &destroys(), &[&archive]);
+    // Being linked with it is not enough, nor is that of a library.
+    let linked = ["-Wl,--no-as-needed", text(original())];
+    let needless = c(at("needless"), SAYS_RAN, &linked);
+    let nothing = [&linked[..], &["-shared", "-fPIC"]].concat();
+    let library = c(at("libneedless.so"), "int nothing;\n", &nothing);
+    let path = format!("-Wl,-rpath,{}", text(folder.path()));
+    let indirect = c(at("indirect"), SAYS_RAN, &["-Wl,--no-as-needed", text(&library), &path]);
+    // A function of that name may be another library's.
+    let its_own = "int io_destroy(void *p);\nint io_destroy(void *p) { return !p; }\n";
+    let library = c(at("libown.so"), its_own, &["-shared", "-fPIC"]);
+    let own = c(at("own"), &destroys(), &[text(&library), &path]);
+    for program in [&none, &inside, &needless, &indirect, &own] {
         for shell in SHELLS {
-            let ran = refused(launcher_in(shell).arg(program), REFUSED, "does not use libaio");
+            let ran = refused(launcher_in(shell).arg(program), REFUSED, WHY);
             assert!(ran.stderr.contains("--force"), "{}", ran.stderr);
             // Nor by what is preloaded into it already.
             let mut inner = launcher_in(shell);
             inner.arg(program).env("LD_PRELOAD", build().join("libaio.so.1"));
-            refused(&mut inner, REFUSED, "does not use libaio");
+            refused(&mut inner, REFUSED, WHY);
             prints(launcher_in(shell).arg("--force").arg(program), &["ran"]);
+        }
+    }
+    // The twins: what calls it, and what may open it by a name that is not that of its linking.
+    let calls = c(at("calls"), &destroys(), &linked);
+    let opens = "#include <dlfcn.h>\n#include <stdio.h>\nint main(void)\n{\n\
+        return !dlopen(\"libaio.so.1\", RTLD_NOW) || puts(\"ran\") < 0;\n}\n";
+    let opens = c(at("opens"), opens, &linked);
+    for program in [&calls, &opens] {
+        for shell in SHELLS {
+            prints(launcher_in(shell).arg(program), &["ran"]);
+            // What the dynamic linker is asked to tell besides goes where it is to go.
+            let mut with = launcher_in(shell);
+            with.env("LD_DEBUG", "files").env("LD_DEBUG_OUTPUT", at("debug"));
+            prints(with.arg(program), &["ran"]);
         }
     }
 }
@@ -788,6 +826,8 @@ fn bad_options_are_refused_and_nothing_is_started() {
         ("--spin=0x10", "0 to 1000000"),
         ("--stats=", "the name of a file"),
         ("--stats=/tmp/", "the name of a file"),
+        ("--stats=.", "the name of a file"),
+        ("--stats=/tmp/..", "the name of a file"),
         ("--stats=/no/such/folder/stats", "no folder for the statistics: /no/such/folder"),
         ("--stats=none/stats", "no folder for the statistics"),
         ("--statistics", "no such option"),
@@ -866,6 +906,14 @@ fn a_library_that_cannot_be_preloaded_is_refused() {
             refused(&mut with, REFUSED, "no library whose path has");
         }
     }
+    // Its head alone is not enough.
+    let head = folder.path().join("head.so");
+    fs::write(&head, &fs::read(ours()).expect("the library")[..60]).expect("a file");
+    for shell in SHELLS {
+        let mut with = launcher_in(shell);
+        with.arg(&program).arg("library").env("LIBAIO_RS_LIBRARY", &head);
+        refused(&mut with, REFUSED, &format!("cannot load the library {}", text(&head)));
+    }
     let data = folder.path().join("data");
     fs::write(&data, "data").expect("a file");
     for (library, why) in [
@@ -929,6 +977,30 @@ fn the_installed_one_takes_the_installed_library() {
 }
 
 #[test]
+fn it_finds_its_commands_where_the_path_has_none() {
+    let folder = scratch();
+    let program = tells_original(folder.path());
+    let fixed = c(folder.path().join("fixed"), SAYS_RAN, &["-static"]);
+    for shell in SHELLS {
+        let which = must(plain("sh").args(["-c", "command -v \"$1\"", "sh", shell[0]])).stdout;
+        for path in ["", "/nonexistent", text(folder.path())] {
+            let with = |arguments: &[&str]| {
+                let mut with = plain("env");
+                with.arg(format!("PATH={path}")).arg(which.trim()).args(&shell[1..]).arg(script());
+                with.args(arguments);
+                with
+            };
+            prints(&mut with(&[text(&program), "library", "env:PATH"]), &[&ours(), path]);
+            refused(&mut with(&[text(&fixed)]), REFUSED, "statically linked");
+            // They are not the program's.
+            refused(&mut with(&["ls"]), NOT_THERE, "ls is not there");
+            assert!(must(with(&["--help"])).stdout.contains("--engine="));
+            assert!(must(with(&["--version"])).stdout.contains(env!("CARGO_PKG_VERSION")));
+        }
+    }
+}
+
+#[test]
 fn it_does_with_busyboxs_commands() {
     let folder = scratch();
     let program = tells_original(folder.path());
@@ -948,5 +1020,5 @@ fn it_does_with_busyboxs_commands() {
         prints(with(program).arg("library"), &[&ours()]);
     }
     refused(&mut with(&fixed), REFUSED, "statically linked");
-    refused(&mut with(&none), REFUSED, "does not use libaio");
+    refused(&mut with(&none), REFUSED, "imports no symbol of libaio");
 }

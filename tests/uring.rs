@@ -72,6 +72,11 @@ fn child_keeps_no_descriptor() {
 }
 
 #[test]
+fn closed_descriptors_end_a_wait() {
+    holds_here_alone("closed_descriptors_end_a_wait");
+}
+
+#[test]
 fn more_completions_than_a_queue_holds() {
     holds("uring/more_completions_than_a_queue_holds");
 }

@@ -69,7 +69,7 @@ int main(void)
 			for (inner_most = 1; inner_most <= 2; inner_most++) {
 				int at = 0;
 				while (interrupted(ready, outer_most, at))
-					at++;
+					at += step_by();
 				steps += at;
 			}
 	/* Fewer would mean that the processor was not stopped inside the library. */

@@ -89,7 +89,7 @@ int main(void)
 	step_prepare();
 	for (int waiting = 0; waiting < 2; waiting++)
 		for (int apart = -8; apart <= 8; apart += 4)
-			for (int at = 8;; at++) {
+			for (int at = 8;; at += step_by()) {
 				waits = waiting;
 				if (!cross(at, apart))
 					break;

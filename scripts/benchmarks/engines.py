@@ -10,7 +10,7 @@ import os
 import statistics
 
 from .fio import ROUNDS, SECONDS, fio, times
-from .storage import MIB, SIZE_MIB, Skip, cache, ext4, evict, loop
+from .storage import MIB, SIZE_MIB, Skip, cache, evict, ext4, ext4_on_loop, loop
 
 # Each round begins with another of them. Name, library, variables.
 KINDS = {
@@ -130,7 +130,12 @@ def keep(lists, measured):
 def measure():
     """The part of the record that this file makes."""
     cases, skipped = [], {}
-    for device, measure_device in ((loop, on_loop), (ext4_for_all, on_ext4)):
+    devices = (
+        (loop, on_loop),
+        (ext4_for_all, on_ext4),
+        (ext4_on_loop_for_all, on_ext4_on_loop),
+    )
+    for device, measure_device in devices:
         try:
             with device() as (name, target):
                 cases += measure_device(name, target)
@@ -147,20 +152,32 @@ def ext4_for_all():
     return ext4(UNCACHED_MIB)
 
 
+def ext4_on_loop_for_all():
+    return ext4_on_loop(UNCACHED_MIB)
+
+
 def on_loop(name, target):
     return direct_reads(name, target)
 
 
 def on_ext4(name, file):
     yield from direct_reads(name, file)
-    for what, run in (("uncached", uncached), ("cached", cached)):
-        for depth in (1, 32):
-            about = {"what": what, "device": name, "depth": depth}
-            yield rounds(about, lambda kind, run=run, depth=depth: run(file, depth, kind))
+    yield from buffered_reads(name, file, "uncached", uncached)
+    yield from buffered_reads(name, file, "cached", cached)
     for how in HOW:
         target = file.with_name("extended") if how["does"] == "extending" else file
         about = {"what": "writes", "device": name, "depth": 32} | how
         yield rounds(about, lambda kind, target=target, how=how: write(target, how, kind))
+
+
+def on_ext4_on_loop(name, file):
+    return buffered_reads(name, file, "uncached", uncached)
+
+
+def buffered_reads(name, file, what, run):
+    for depth in (1, 32):
+        about = {"what": what, "device": name, "depth": depth}
+        yield rounds(about, lambda kind, depth=depth: run(file, depth, kind))
 
 
 def direct_reads(name, target):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,8 +72,15 @@ def give_back_zram(control):
 
 @contextlib.contextmanager
 def loop():
+    with loop_device(fill) as device:
+        yield "loop over tmpfs", device
+
+
+@contextlib.contextmanager
+def loop_device(prepare):
+    """A loop device over a file of a tmpfs that was prepared so."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="libaio-rs-") as backing:
-        fill(backing.name)
+        prepare(backing.name)
         try:
             try:
                 device = output(
@@ -80,7 +88,7 @@ def loop():
                 ).strip()
             except subprocess.CalledProcessError as error:
                 raise Skip("losetup failed") from error
-            yield "loop over tmpfs", device
+            yield device
         finally:
             # Found by the file, which is ours alone: an interruption may have come before its name.
             listed = output("losetup", "--noheadings", "--output", "NAME", "-j", backing.name)
@@ -100,6 +108,26 @@ def ext4(mib=SIZE_MIB):
         file.touch()
         fill(file, mib)
         yield f"ext4 on {driver(found[1])}", file
+
+
+@contextlib.contextmanager
+def ext4_on_loop(mib):
+    """A file on an ext4 of its own, on a loop device: a disk whose requests take no time."""
+    own = mib + mib // 8  # what ext4 needs for itself
+    free = shutil.disk_usage("/dev/shm").free // MIB
+    if free < own:
+        raise Skip(f"/dev/shm has {free} MiB free, and {own} are needed")
+    with contextlib.ExitStack() as cleanup:
+        device = cleanup.enter_context(loop_device(lambda at: os.truncate(at, own * MIB)))
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="libaio-rs-")))
+        with held(ENDINGS):
+            subprocess.run(["mkfs.ext4", "-q", device], check=True)
+            subprocess.run(["mount", device, folder], check=True)
+            cleanup.callback(subprocess.run, ["umount", folder], check=True)
+        file = folder / "data"
+        file.touch()
+        fill(file, mib)
+        yield "ext4-on-loop over tmpfs", file
 
 
 def driver(number):

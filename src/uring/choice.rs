@@ -6,11 +6,17 @@ use super::{INTERNAL, forked, imports, queues, sys, table, thread_end};
 use crate::{system, valgrind};
 
 static PIPES_TAKE_NOWAIT: AtomicBool = AtomicBool::new(false);
+static CANCELS_ON_A_FILE: AtomicBool = AtomicBool::new(false);
 
 /// Whether pipes and sockets can be asked not to wait by `RWF_NOWAIT` (Linux 6.5). Before, io_uring
 /// does not wait for those with `O_NONBLOCK`.
 pub(super) fn pipes_take_nowait() -> bool {
     PIPES_TAKE_NOWAIT.load(Ordering::Relaxed)
+}
+
+/// Whether a request can be cancelled on the condition that it is of a certain file (Linux 6.6).
+pub(super) fn cancels_on_a_file() -> bool {
+    CANCELS_ON_A_FILE.load(Ordering::Relaxed)
 }
 
 /// Whether io_uring is to be had here, with all that this engine needs, and can serve the program; if
@@ -50,6 +56,7 @@ fn try_out() -> Result<(), &'static str> {
     }
     // Linux 6.0; an unknown operation is EINVAL.
     let cancels = sys::cancel(fd, INTERNAL) == -libc::ENOENT;
+    CANCELS_ON_A_FILE.store(sys::cancel_on(fd, INTERNAL, fd) == -libc::ENOENT, Ordering::Relaxed);
     sys::close(fd);
     if params.features & queues::FEATURES != queues::FEATURES || !cancels {
         return Err("the kernel's io_uring is too old (Linux 6.0 has what is needed)");

@@ -1,4 +1,4 @@
-//! One context: the memory that its address names, its io_uring, its requests.
+//! One context: the memory that its address names, its io_urings, its requests.
 //!
 //! The memory is one private mapping: a page for [`Context`], then what looks like an `aio_ring`
 //! (`struct aio_ring`, `fs/aio.c`) and is what `io_context_t` points at, then the slots. The ring has
@@ -18,9 +18,10 @@ use super::free::Free;
 use super::pump::Pump;
 use super::queues::{Kind, Queues};
 use super::sharing::{Sharing, Where};
-use super::slots::{Slot, Slots};
+use super::slots::{Slot, Slots, Why};
 use super::table::{self, Place, Table};
-use super::{Rest, forked, sys};
+use super::unasked::Unasked;
+use super::{Rest, choice, forked, sys};
 use crate::abi::{io_context_t, io_event};
 use crate::ring::{self, HEADER_LENGTH};
 use crate::sync::{AtomicU32, Ordering, fence};
@@ -41,8 +42,7 @@ pub(super) struct Context {
     submissions: u32,
     pub(super) slots: Slots,
     pub(super) known: Known,
-    /// A descriptor that requests have been submitted on without asking what it is, and 1.
-    unasked: AtomicU32,
+    unasked: Unasked,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
     /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
@@ -118,7 +118,7 @@ impl Context {
                         submissions,
                         slots,
                         known: MaybeUninit::<Known>::zeroed().assume_init(),
-                        unasked: AtomicU32::new(0),
+                        unasked: Unasked::new(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
                         place: number,
@@ -234,17 +234,10 @@ impl Context {
         [self.quiet().fd, if self.sharing.has_shared() { self.shared().fd } else { -1 }]
     }
 
-    /// Whether what a look did not find may be there all the same, for [`Context::look_closer`]: the kernel
-    /// waits for the thread that has submitted to enter it (`sharing.rs`), or something was not asked.
+    /// Whether there is anything that [`Context::ask_now`] would ask.
     #[inline]
-    pub(super) fn may_have_more(&self) -> bool {
-        self.quiet().in_flight() != 0 || self.unasked.load(Ordering::Relaxed) != 0
-    }
-
-    /// Has this thread do what others may wait for it to do, so that what there is can be found.
-    pub(super) fn look_closer(&self) {
-        self.ask_now();
-        self.quiet().carry_out();
+    pub(super) fn has_unasked(&self) -> bool {
+        self.unasked.is_any()
     }
 
     /// How many completions nobody has taken.
@@ -257,61 +250,67 @@ impl Context {
         self.queues().iter().map(Queues::in_flight).sum()
     }
 
-    /// Cancels the request with that `user_data`, wherever it is: 0, or `-errno`.
-    pub(super) fn cancel(&self, user_data: u64) -> c_int {
+    /// Cancels the request with that `user_data`, wherever it is; whether that was possible.
+    pub(super) fn cancel(&self, user_data: u64) -> bool {
         self.each_cancels(|queues| sys::cancel(queues.fd, user_data))
     }
 
-    fn each_cancels(&self, cancel: impl Fn(&Queues) -> c_int) -> c_int {
-        let mut answer = -libc::ENOENT;
-        for queues in self.queues() {
-            answer = cancel(queues);
-            if answer != -libc::ENOENT {
-                break;
-            }
-        }
-        answer
+    fn each_cancels(&self, cancel: impl Fn(&Queues) -> c_int) -> bool {
+        self.queues().iter().map(cancel).find(|&answer| answer != -libc::ENOENT) == Some(0)
     }
 
-    /// Notes that a request was submitted on a descriptor that was taken for what it was.
+    /// What may be taken for known of descriptors, where this thread can be the one to ask (`unasked.rs`).
+    #[inline]
+    pub(super) fn known(&self, me: usize) -> Option<&Known> {
+        (choice::cancels_on_a_file() && self.sharing.is_alone(me)).then_some(&self.known)
+    }
+
+    /// Notes that a request is about to be submitted on a descriptor that is taken for what it was.
     #[inline]
     pub(super) fn leave_unasked(&self, fd: c_int) {
-        let fd = fd as u32 + 1;
-        if self.unasked.load(Ordering::Relaxed) != fd {
-            self.ask(self.unasked.swap(fd, Ordering::Relaxed));
+        if let Some(other) = self.unasked.leave(fd) {
+            self.ask(other);
+        }
+    }
+
+    /// After it was submitted: asks where nobody else will.
+    #[inline]
+    pub(super) fn ask_unless_left(&self, fd: c_int, me: usize) {
+        if !self.unasked.is_left(fd, &self.sharing, me) {
+            self.ask(fd);
         }
     }
 
     /// Before anybody waits: asks what was not asked.
     #[inline]
     pub(super) fn ask_now(&self) {
-        if self.unasked.load(Ordering::Relaxed) != 0 {
-            self.ask(self.unasked.swap(0, Ordering::Relaxed));
+        if let Some(fd) = self.unasked.take() {
+            self.ask(fd);
         }
     }
 
-    /// Asks whether a descriptor (and 1; 0 for none) is what it was taken for. If it is one by now that
-    /// should not wait, requests on it are to end with EAGAIN.
-    fn ask(&self, unasked: u32) {
-        let fd = unasked as c_int - 1;
-        if fd < 0 {
-            return;
-        }
-        let flags = sys::flags_of(fd);
-        if self.known.is(fd, flags) {
+    /// Asks whether a descriptor is what it was taken for. If it is one by now that should not wait,
+    /// requests on it are to end with EAGAIN.
+    fn ask(&self, fd: c_int) {
+        if self.known.is(fd, sys::flags_of(fd)) {
             return;
         }
         self.known.forget(fd);
-        if flags >= 0 && entry::never_waits(fd, flags) {
+        // What is found of it is to be of one file.
+        let own = sys::duplicate(fd);
+        if own < 0 {
+            return;
+        }
+        if entry::never_waits(own, sys::flags_of(own)) {
             // Of the others on that number the kernel knows that they are another file's.
             for (user_data, slot) in self.slots.in_flight(|slot| slot.fd() == fd && !slot.is_poll())
             {
-                slot.mark_would_wait(true);
-                if self.each_cancels(|queues| sys::cancel_on(queues.fd, user_data, fd)) != 0 {
-                    slot.mark_would_wait(false);
-                }
+                slot.give_up(Why::WouldWait, || {
+                    self.each_cancels(|queues| sys::cancel_on(queues.fd, user_data, own))
+                });
             }
         }
+        sys::close(own);
     }
 
     /// How many threads sleep in the kernel until there are completions.

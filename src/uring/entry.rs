@@ -16,8 +16,6 @@ use crate::abi::{IOCB_FLAG_RESFD, io_iocb_cmd, iocb};
 
 /// What the kernel transfers at most at a time (`MAX_RW_COUNT`): `INT_MAX` up to a page.
 const MOST_BYTES: u64 = 0x7fff_f000;
-/// `UIO_MAXIOV`
-const MOST_VECTORS: u64 = 1024;
 /// The `RWF_*` bits that a kernel may know: up to `RWF_NOSIGNAL` (Linux 6.18).
 const KNOWN_RW_FLAGS: u32 = 0x1ff;
 /// Which asks to be polled for; the kernel's AIO drops it.
@@ -36,7 +34,7 @@ const IOCB_FLAG_IOPRIO: u32 = 1 << 1;
 ///
 /// A number may be another file's by now, or nobody's. What differs then is found out: at once, where
 /// io_uring refuses the request (`submit.rs`); or by the time that anybody would wait for it
-/// ([`Context::ask`](super::context::Context::ask)).
+/// (`unasked.rs`).
 #[repr(transparent)]
 pub(super) struct Known([AtomicU64; KNOWN]);
 
@@ -276,7 +274,7 @@ pub(super) fn never_waits(fd: c_int, flags: c_int) -> bool {
 /// # Safety
 /// They are readable where they are not in the kernel's half, or the null page.
 unsafe fn bytes_of(vectors: u64, count: u64) -> Result<u64, c_int> {
-    if count > MOST_VECTORS {
+    if count > libc::UIO_MAXIOV as u64 {
         return Err(EINVAL);
     }
     let first = vectors as usize as *const iovec;

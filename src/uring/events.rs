@@ -3,13 +3,15 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use libc::{EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ETIME, sigset_t, timespec};
+use libc::{
+    EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ERESTART, ETIME, sigset_t, timespec,
+};
 use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
 use super::queues::{Completions, Queues};
 use super::setup::{destroy, enter, leave};
-use super::submit::submit_again;
+use super::submit::{prepare_thread, submit_again};
 use super::table::{Place, find};
 use super::{Rest, sys, thread_end};
 use crate::abi::{io_context_t, io_event};
@@ -87,9 +89,35 @@ unsafe fn take_inside(place: &Place, request: Request, least: u32, taken: u32) -
     let found = outcome(reaped);
     // A poll that finds nothing has to ask, and its thread to be known.
     let vain = least == 0 && matches!(found, Take::Taken(0));
-    let ends = !vain || most == 0 || context.sharing.knows(me) && !context.may_have_more();
+    let ends = !vain || most == 0 || context.sharing.knows(me) && !may_have_more(context);
     leave_gate(place, address);
     if ends { found } else { Take::Fewer }
+}
+
+/// Whether what a look did not find may be there all the same, for [`look_closer`]: the kernel waits for
+/// the thread that has submitted to enter it (`sharing.rs`), something was not asked, or a poll of a thread
+/// that has ended stands before it.
+#[inline]
+fn may_have_more(context: &Context) -> bool {
+    context.quiet().in_flight() != 0
+        || context.has_unasked()
+        || thread_end::was_there_any() && has_orphan(context)
+}
+
+/// Has this thread do what others may wait for it to do, so that what there is can be found.
+fn look_closer(place: &'static Place, context: &Context) {
+    context.ask_now();
+    context.quiet().carry_out();
+    // Who waits for a gate that this thread holds below may hold what that takes.
+    if !Rest::holds_a_gate(this_thread()) {
+        while !settle_orphan(place, context) {}
+    }
+}
+
+/// Whether a poll stands in the way of other completions that is to be submitted anew.
+fn has_orphan(context: &Context) -> bool {
+    !context.pump.is_on()
+        && context.queues().iter().any(|queues| completions(context, queues).orphan().is_some())
 }
 
 /// How far a reap of those completions has come.
@@ -229,7 +257,7 @@ unsafe fn get_events_as_user(
     // SAFETY: the timeout is good, as far as can be told.
     let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
     let start = now_ns();
-    let (mut taken, mut asked) = (0, false);
+    let (mut taken, mut asked, mut interrupted) = (0, false, interrupted);
     let ended = loop {
         if place.life.is_over() {
             break EINVAL;
@@ -259,8 +287,8 @@ unsafe fn get_events_as_user(
         let left = match ends {
             Ok(left) => left,
             // Without a sleep, so this is the call's one way into the kernel.
-            Err(_) if taken < least.max(1) && !asked && context.may_have_more() => {
-                context.look_closer();
+            Err(_) if taken < least.max(1) && !asked && may_have_more(context) => {
+                look_closer(place, context);
                 asked = true;
                 continue;
             }
@@ -269,10 +297,12 @@ unsafe fn get_events_as_user(
         if !settle_orphan(place, context) {
             continue;
         }
-        let answer = wait(place, context, request, least - taken, left);
-        // What came after the signal is left for the next call, as the kernel does.
-        if answer != 0 {
-            break answer;
+        match wait(place, context, request, least - taken, left) {
+            0 => (),
+            // Some events had come before the signal; unless it was the time.
+            ERESTART => interrupted = now_ns() - start < limit,
+            // What came after the signal is left for the next call, as the kernel does.
+            answer => break answer,
         }
     };
     leave_rest_to_others(context);
@@ -314,41 +344,39 @@ unsafe fn take_or_fault(
 
 /// Has a poll submitted anew that stands in the way of other completions; false where there was one.
 fn settle_orphan(place: &'static Place, context: &Context) -> bool {
-    if !thread_end::was_there_any() || context.pump.is_on() {
+    if !thread_end::was_there_any() || !has_orphan(context) {
         return true;
     }
-    let me = this_thread();
-    let of = |queues| completions(context, queues);
-    if !context.queues().iter().any(|queues| of(queues).orphan().is_some())
-        || !place.gate.enter_user(me)
-    {
+    prepare_thread();
+    if !place.gate.enter_user(this_thread()) {
         return true;
     }
-    let settled = system::with_signals_blocked(|_| {
-        let mut settled = false;
+    let (mut found, mut settled) = (false, true);
+    system::with_signals_blocked(|_| {
         if !context.pump.is_on() && !place.life.is_over() {
             for queues in context.queues() {
-                if let Some(cqe) = of(queues).orphan() {
-                    submit_again(context, place, queues, cqe);
-                    settled = true;
+                if let Some(cqe) = completions(context, queues).orphan() {
+                    found = true;
+                    settled &= submit_again(context, place, queues, cqe);
                 }
             }
         }
-        settled
     });
     leave_gate(place, context.address());
-    !settled
+    if !settled {
+        Rest::sleep();
+    }
+    !found
 }
 
-/// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call. It may come
-/// back without any.
-fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
-    context.ask_now();
+/// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call; `ERESTART` where
+/// that is EINTR, or the time's end, beside fewer events that are to be taken. It may come back without any.
+fn wait(place: &'static Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
     if config::spin_ns() == 0 {
         return sleep(place, context, request, more, left);
     }
     let (average, start) = (&place.average_wait_ns, now_ns());
-    let look = || if is_something(context) { Look::Found(()) } else { Look::Again };
+    let look = || if is_something(place, context) { Look::Found(()) } else { Look::Again };
     match spin::watch(average, start, left, look) {
         Watched::Found(()) => {
             request.found_by_spinning();
@@ -358,17 +386,17 @@ fn wait(place: &Place, context: &Context, request: Request, more: u32, left: u64
         Watched::InVain => (),
     }
     let answer = sleep(place, context, request, more, left.saturating_sub(now_ns() - start));
-    spin::note_sleep(average, is_something(context), now_ns() - start);
+    spin::note_sleep(average, is_something(place, context), now_ns() - start);
     answer
 }
 
 /// Whether there is anything to take, for who looks again and again.
-fn is_something(context: &Context) -> bool {
+fn is_something(place: &'static Place, context: &Context) -> bool {
     if context.pump.is_on() {
         return ring::events_in(&context.ring()) > 0;
     }
-    if context.ready() == 0 && context.may_have_more() {
-        context.look_closer();
+    if context.ready() == 0 && may_have_more(context) {
+        look_closer(place, context);
     }
     context.ready() > 0
 }
@@ -390,6 +418,7 @@ fn sleep_in_kernel(
     let mut time =
         timespec { tv_sec: (left / 1_000_000_000) as _, tv_nsec: (left % 1_000_000_000) as _ };
     if place.gate.is_held_by(this_thread()) {
+        context.ask_now();
         return sleep_above_a_reap(place, request, left);
     }
     // What is left of no limit is none (`duration_ns` gives no other that is so large).
@@ -400,6 +429,8 @@ fn sleep_in_kernel(
     }
     let me = this_thread();
     let counted = Sleeper::on(context, me);
+    // A handler that comes in from here on, and submits, asks by itself.
+    context.ask_now();
     if place.life.is_over() || context.pump.is_on() {
         return 0;
     }
@@ -419,7 +450,13 @@ fn sleep_in_kernel(
         min_wait_usec: 0,
         ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
     };
-    after(sys::enter(queues.fd, 0, more, queues.wait_flags, Some(&arg)), ptr::null())
+    let head = queues.cq_head().load(Ordering::Acquire);
+    let answer = sys::enter(queues.fd, 0, more, queues.wait_flags, Some(&arg));
+    // The kernel gives no reason for an early end where there is any completion (`io_cqring_wait`).
+    if answer >= 0 && queues.newest().wrapping_sub(head) < more {
+        return ERESTART;
+    }
+    after(answer, ptr::null())
 }
 
 /// What a sleep in the kernel comes to that has answered so: 0, or the error that ends the call.

@@ -11,6 +11,7 @@
 //! | `context` | the memory of a context, and its io_urings |
 //! | `slots`, `free` | the requests in use |
 //! | `sharing` | which of a context's two io_urings requests go to |
+//! | `unasked` | the descriptor that is to be asked about before anybody waits |
 //! | `queues` | the two queues of an io_uring, as they are mapped |
 //! | `lock` | the exclusion of those who submit |
 //! | `pump` | the thread that serves a context with eventfds |
@@ -70,6 +71,7 @@ mod sys;
 mod table;
 #[cfg(not(loom))]
 mod thread_end;
+pub(crate) mod unasked;
 #[cfg(not(loom))]
 mod worker;
 

@@ -1,6 +1,6 @@
 //! What this engine adds to the exclusion, under loom (as `src/model.rs`): the life of a context beside
-//! its users, the lock of the submission queue, the free slots, waiting for a turn at the gate, and the
-//! way from one io_uring to two.
+//! its users, the lock of the submission queue, the free slots, waiting for a turn at the gate, the way
+//! from one io_uring to two, and the asking about descriptors that only one thread may put off.
 //!
 //! Each model has a twin that is broken on purpose, and must fail.
 
@@ -15,6 +15,7 @@ use super::free::Free;
 use super::life::Life;
 use super::lock::{Lock, Taken};
 use super::sharing::{Sharing, Where};
+use super::unasked::Unasked;
 use crate::gate::{Entry, Gate, Turn};
 use crate::model::{Yield, check};
 use crate::sync::{AtomicU32, Ordering};
@@ -411,4 +412,126 @@ fn one_shared_io_uring_is_made() {
 #[test]
 fn or_none() {
     two_come_to_the_first(false);
+}
+
+/// A request on a descriptor that is a pipe by now, which somebody has to find out before anybody sleeps.
+struct Pipe {
+    sharing: Sharing,
+    unasked: Unasked,
+    /// The request's slot.
+    filled: AtomicU32,
+    /// What the kernel knows: nothing, of the request, that it was cancelled.
+    kernel: loom::sync::Mutex<u32>,
+}
+
+const FD: i32 = 3;
+const UNKNOWN: u32 = 0;
+const WAITING: u32 = 1;
+const CANCELLED: u32 = 2;
+
+impl Pipe {
+    fn new() -> Arc<Pipe> {
+        let pipe = Pipe {
+            sharing: Sharing::new(),
+            unasked: Unasked::new(),
+            filled: AtomicU32::new(0),
+            kernel: loom::sync::Mutex::new(UNKNOWN),
+        };
+        pipe.sharing.note::<Yield>(FIRST, || true);
+        Arc::new(pipe)
+    }
+
+    fn kernel(&self) -> loom::sync::MutexGuard<'_, u32> {
+        self.kernel.lock().expect("the kernel")
+    }
+
+    fn ask(&self) {
+        if self.filled.load(Ordering::Acquire) != 0 {
+            let mut request = self.kernel();
+            if *request == WAITING {
+                *request = CANCELLED;
+            }
+        }
+    }
+
+    /// The first thread submits; `looks` whether it may leave the asking to others.
+    fn submit(&self, looks: bool) {
+        let alone = self.sharing.is_alone(FIRST);
+        self.filled.store(1, Ordering::Release);
+        if alone {
+            assert_eq!(self.unasked.leave(FD).filter(|&fd| fd != FD), None);
+        }
+        *self.kernel() = WAITING;
+        if !alone || looks && !self.unasked.is_left(FD, &self.sharing, FIRST) {
+            self.ask();
+        }
+    }
+
+    fn ask_now(&self) {
+        if self.unasked.take().is_some() {
+            self.ask();
+        }
+    }
+
+    /// Any thread is about to sleep.
+    fn sleep(&self, me: usize) {
+        self.sharing.note::<Yield>(me, || true);
+        self.ask_now();
+    }
+}
+
+/// The first thread submits while others come to wait; `again` where it has left the same name before.
+fn others_come_to_wait(others: usize, again: bool, looks: bool) {
+    check(if others == 1 { 3 } else { 2 }, move || {
+        let pipe = Pipe::new();
+        if again {
+            assert_eq!(pipe.unasked.leave(FD), None);
+        }
+        let others: Vec<_> = (0..others)
+            .map(|i| {
+                let pipe = Arc::clone(&pipe);
+                thread::spawn(move || pipe.sleep(SECOND + 8 * i))
+            })
+            .collect();
+        pipe.submit(looks);
+        for other in others {
+            other.join().expect("one who waits");
+        }
+        assert_eq!(*pipe.kernel(), CANCELLED, "others sleep, and nobody has asked");
+    });
+}
+
+#[test]
+fn what_is_left_unasked_is_asked_before_others_sleep() {
+    others_come_to_wait(1, false, true);
+    others_come_to_wait(1, true, true);
+}
+
+#[test]
+fn also_where_two_come_at_once() {
+    others_come_to_wait(2, false, true);
+    others_come_to_wait(2, true, true);
+}
+
+/// Another thread cancels something, which does not count it as one that uses the context.
+#[test]
+fn and_before_the_first_sleeps_beside_one_who_cancels() {
+    check(3, || {
+        let pipe = Pipe::new();
+        assert_eq!(pipe.unasked.leave(FD), None);
+        let other = {
+            let pipe = Arc::clone(&pipe);
+            thread::spawn(move || pipe.ask_now())
+        };
+        pipe.submit(true);
+        pipe.sleep(FIRST);
+        other.join().expect("one who cancels");
+        assert_eq!(*pipe.kernel(), CANCELLED, "the first sleeps, and nobody has asked");
+    });
+}
+
+#[test]
+#[should_panic(expected = "nobody has asked")]
+fn by_a_submitter_that_does_not_look_again_it_is_not() {
+    others_come_to_wait(1, false, false);
 }

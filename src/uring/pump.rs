@@ -261,6 +261,7 @@ impl Work {
     fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) {
         let Work { context, place } = self;
         if context.slots.is_orphan(cqe) && !place.life.is_over() {
+            super::submit::prepare_thread();
             super::submit::submit_again(context, place, queues, cqe);
             return;
         }

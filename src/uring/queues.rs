@@ -207,20 +207,37 @@ impl Queues {
         })
     }
 
-    /// Takes a completion out of the queue, wherever it is, by putting the oldest there; whether it was
-    /// there. The caller is who takes completions.
-    pub(super) fn remove(&self, user_data: u64) -> bool {
+    /// Where a completion is in the queue that nobody has taken. The caller is who takes completions.
+    fn find(&self, user_data: u64) -> Option<u32> {
         let head = self.cq_head().load(Ordering::Relaxed);
         let mut there = (0..self.ready()).map(|i| head.wrapping_add(i));
-        let Some(found) = there.find(|&at| self.completion(at).user_data == user_data) else {
-            return false;
-        };
+        there.find(|&at| self.completion(at).user_data == user_data)
+    }
+
+    /// Whether a request is there that the kernel has given up. The caller is who takes completions.
+    pub(super) fn has_given_up(&self, user_data: u64) -> bool {
+        self.find(user_data).is_some_and(|at| self.completion(at).res == -libc::ECANCELED)
+    }
+
+    /// Takes a completion out of the queue, wherever it is; whether it was there. The caller is who takes
+    /// completions.
+    pub(super) fn remove(&self, user_data: u64) -> bool {
+        let Some(found) = self.find(user_data) else { return false };
+        let head = self.cq_head().load(Ordering::Relaxed);
         let place = |at: u32| self.cqes.wrapping_add((at & (self.cq_entries - 1)) as usize);
-        // SAFETY: masked, so inside the mapping. The kernel only writes completions, and not between the
-        // two indices, where nobody else is.
-        unsafe { ptr::copy(place(head), place(found), 1) };
+        for i in 0..found.wrapping_sub(head) {
+            let at = found.wrapping_sub(i);
+            // SAFETY: masked, so inside the mapping. The kernel only writes completions, and not between
+            // the two indices, where nobody else is.
+            unsafe { ptr::copy(place(at.wrapping_sub(1)), place(at), 1) };
+        }
         self.cq_head().store(head.wrapping_add(1), Ordering::Release);
         true
+    }
+
+    /// Half of the completions that it has room for.
+    pub(super) fn half(&self) -> u32 {
+        self.cq_entries / 2
     }
 
     /// How many completions nobody has taken, with all of them visible.

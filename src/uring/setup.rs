@@ -102,7 +102,7 @@ fn give_up_what_may_not_end(context: &Context) {
     context.queues().iter().for_each(Queues::submit_all);
     for (user_data, slot) in context.slots.in_flight(may_never_end) {
         // As if the program had asked: a poll is not submitted anew.
-        slot.mark_cancelled(true);
+        slot.mark_cancelled();
         context.cancel(user_data);
     }
 }
@@ -160,9 +160,11 @@ fn wait_for_all(context: &Context) {
 }
 
 /// Takes completions that nobody will take any more, for the kernel may keep some that the queue has no
-/// room for. One stays, which wakes those who poll the queue.
+/// room for. One stays, which wakes those who poll the queue; and as many as anybody may want who is about
+/// to sleep until there are so many.
 fn drop_completions(context: &Context, queues: &Queues) {
-    for _ in 1..queues.ready() {
+    let keep = if context.sleepers() == 0 { 1 } else { queues.half().min(context.slots.count()) };
+    for _ in keep..queues.ready() {
         let head = queues.cq_head().load(Ordering::Relaxed);
         let cqe = queues.completion(head);
         if cqe.user_data != INTERNAL {

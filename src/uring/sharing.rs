@@ -66,6 +66,12 @@ impl Sharing {
         word == me || (JOINED..=LONE).contains(&word)
     }
 
+    /// Whether no other thread uses the context, and this one does not do so above a sleep of its own.
+    #[inline(always)]
+    pub(crate) fn is_alone(&self, me: usize) -> bool {
+        self.word.load(Ordering::Relaxed) == me && self.asleep.load(Ordering::Relaxed) == 0
+    }
+
     /// Notes that a thread uses the context. The second one to come has `make` make the shared io_uring
     /// (false: there is none to be had), with signals blocked: a handler would wait for it.
     pub(crate) fn note<P: Pause>(&self, me: usize, make: impl Fn() -> bool) {
@@ -84,6 +90,7 @@ impl Sharing {
             if self.word.compare_exchange(from, to, order, Ordering::Relaxed).is_ok()
                 && to == MAKING
             {
+                fence(Ordering::SeqCst); // pairs with the one in `Unasked::is_left`
                 self.word.store(if make() { JOINED } else { LONE }, Ordering::Release);
             }
         }

@@ -39,14 +39,23 @@ pub(super) struct Slot {
 }
 
 const IN_USE: u32 = 1;
-/// `io_cancel` has asked the kernel to cancel it.
+/// The kernel was asked to cancel it for [`Why::Cancelled`].
 const CANCELLED: u32 = 2;
 /// Its completion is there.
 const DONE: u32 = 4;
 /// A thread that ends waits for it.
 const AWAITED: u32 = 8;
-/// It was given up because it would have to wait, which its file is not to do.
+/// The kernel was asked to cancel it for [`Why::WouldWait`].
 const WOULD_WAIT: u32 = 16;
+
+/// Why a request is given up.
+#[derive(Clone, Copy)]
+pub(super) enum Why {
+    /// `io_cancel` asks for it.
+    Cancelled = CANCELLED as isize,
+    /// It would have to wait, which its file is not to do.
+    WouldWait = WOULD_WAIT as isize,
+}
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
 
@@ -110,22 +119,23 @@ impl Slot {
         self.obj.load(Ordering::Relaxed) == iocb
     }
 
-    /// Notes that `io_cancel` has asked for it, or that it was in vain.
-    pub(super) fn mark_cancelled(&self, cancelled: bool) {
-        if cancelled {
-            self.state.fetch_or(CANCELLED, Ordering::AcqRel);
-        } else {
-            self.state.fetch_and(!CANCELLED, Ordering::AcqRel);
+    /// Has `cancel` give the request up; whether it did. First comes the mark, by which who takes the
+    /// completion knows why; where another call has marked it for the same reason, it is that call's.
+    pub(super) fn give_up(&self, why: Why, cancel: impl FnOnce() -> bool) -> bool {
+        let mark = why as u32;
+        if self.state.fetch_or(mark, Ordering::AcqRel) & mark != 0 {
+            return false;
         }
+        let given_up = cancel();
+        if !given_up {
+            self.state.fetch_and(!mark, Ordering::AcqRel);
+        }
+        given_up
     }
 
-    /// Notes that it is given up rather than waits, or that it is not.
-    pub(super) fn mark_would_wait(&self, would: bool) {
-        if would {
-            self.state.fetch_or(WOULD_WAIT, Ordering::AcqRel);
-        } else {
-            self.state.fetch_and(!WOULD_WAIT, Ordering::AcqRel);
-        }
+    /// Notes that it counts as cancelled.
+    pub(super) fn mark_cancelled(&self) {
+        self.state.fetch_or(CANCELLED, Ordering::AcqRel);
     }
 
     /// Notes that a thread that ends waits for it.
@@ -154,7 +164,7 @@ impl Slot {
             // The kernel's AIO gives a poll that was cancelled no bit.
             res if res == -libc::ECANCELED && self.is_poll() => 0,
             res if res == -libc::ECANCELED
-                && self.state.load(Ordering::Acquire) & WOULD_WAIT != 0 =>
+                && self.state.load(Ordering::Acquire) & (CANCELLED | WOULD_WAIT) == WOULD_WAIT =>
             {
                 -libc::EAGAIN
             }
@@ -194,7 +204,6 @@ impl Slots {
 
     #[inline(always)]
     pub(super) fn get(&self, number: u32) -> &Slot {
-        // A number that the kernel gave back, or that is below `count`: the mask is for neither.
         debug_assert!(number < self.count);
         // SAFETY: `at`: there are as many; numbers are `take`'s, which are below `count`.
         unsafe { &*self.first.add(number as usize) }

@@ -12,7 +12,7 @@ use super::events::leave_gate;
 use super::lock::Taken;
 use super::queues::{Queues, Sqe, empty_entry};
 use super::setup::{enter, leave};
-use super::slots::Ticket;
+use super::slots::{Ticket, Why};
 use super::table::{Place, find};
 use super::thread_end::Past;
 use super::{Rest, entry, pump, sys, thread_end, worker};
@@ -144,19 +144,14 @@ unsafe fn submit_as_user(
     if nr == 0 {
         return Ok(0);
     }
-    let past = thread_end::notice();
-    if past == Past::None {
-        worker::make();
-    }
+    let past = prepare_thread();
     context.note(me);
     if past == Past::Shares {
         // The quiet io_uring of a thread that does not rest there would keep others waiting.
         context.note(ANOTHER);
     }
-    // A request that is alone saves a call where its descriptor is known. (Several could not be taken back,
-    // nor what the pump takes.)
-    let known = (nr == 1 && !context.pump.is_on()).then_some(&context.known);
-    let mut descriptors = entry::Descriptors::new(known);
+    // A request by itself saves a call where its descriptor is known. (Several could not be taken back.)
+    let mut descriptors = entry::Descriptors::new(context.known(me).filter(|_| nr == 1));
     let mut batch = Batch::new();
     let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
@@ -171,6 +166,9 @@ unsafe fn submit_as_user(
                     break;
                 }
             }
+        }
+        if let Some(fd) = descriptors.assumed() {
+            context.leave_unasked(fd);
         }
         match put(place, context, me, batch.entries()) {
             Ok(now) => {
@@ -191,12 +189,10 @@ unsafe fn submit_as_user(
     // One call for all of them. The kernel has read all that they name when it is over.
     if let Some(last) = last {
         last.submit(batch.length as u32)?;
-        if last.queues.number != 0 && past != Past::Shares {
-            thread_end::remember(Past::Shares);
-        }
+        remember_where(last.queues, past);
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
-                context.leave_unasked(fd);
+                context.ask_unless_left(fd, me);
             } else if take_back(place, context, last.queues, entry, me) {
                 return Err(EBADF);
             }
@@ -208,8 +204,26 @@ unsafe fn submit_as_user(
     }
 }
 
+/// Before a thread submits, without a gate: what it has done before. Its end will be noticed, and the
+/// kernel has a worker for it.
+pub(super) fn prepare_thread() -> Past {
+    let past = thread_end::notice();
+    if past == Past::None {
+        worker::make();
+    }
+    past
+}
+
+/// Remembers that a thread has submitted to a shared io_uring.
+fn remember_where(queues: &Queues, past: Past) {
+    if queues.number != 0 && past != Past::Shares {
+        thread_end::remember(Past::Shares);
+    }
+}
+
 /// Takes a request back that was refused at once because its descriptor is not what it was at an
-/// earlier call; whether it was. Where its completion was taken already, it has been an event.
+/// earlier call; whether it was. Where its completion was taken already, by a signal handler or a thread
+/// that has just come, it has been an event.
 #[cold]
 fn take_back(place: &Place, context: &Context, queues: &Queues, entry: &Sqe, me: usize) -> bool {
     // A file may refuse a transfer by itself.
@@ -217,16 +231,24 @@ fn take_back(place: &Place, context: &Context, queues: &Queues, entry: &Sqe, me:
         return false;
     }
     context.known.forget(entry.fd);
-    system::with_signals_blocked(|_| {
-        let mut removed = false;
-        if place.gate.wait_for_user::<Rest>(me) == Turn::User {
-            removed = !context.pump.is_on() && queues.remove(entry.user_data);
-            leave_gate(place, context.address());
-        }
+    as_who_takes(place, context, me, || {
+        let removed = queues.remove(entry.user_data);
         if removed {
             context.slots.give_back(entry.user_data as u32);
         }
         removed
+    })
+}
+
+/// The answer of `look`, which runs as who takes completions; false where this thread cannot be that.
+fn as_who_takes(place: &Place, context: &Context, me: usize, look: impl FnOnce() -> bool) -> bool {
+    system::with_signals_blocked(|_| {
+        if place.gate.wait_for_user::<Rest>(me) != Turn::User {
+            return false;
+        }
+        let answer = !context.pump.is_on() && look();
+        leave_gate(place, context.address());
+        answer
     })
 }
 
@@ -322,8 +344,8 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
     match place.gate.wait_for_user::<Rest>(me) {
         Turn::User => {
             // The pump is one more thread, and does not ask.
-            context.ask_now();
             context.note(ANOTHER);
+            context.ask_now();
             let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
             leave_gate(place, context.address());
             started.map(|()| entry)
@@ -335,8 +357,15 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
 }
 
 /// Submits a poll anew that the kernel gave up with the thread that had submitted it, and takes its
-/// completion, the oldest, off its queue. The caller is who takes completions.
-pub(super) fn submit_again(context: &Context, place: &Place, queues: &Queues, cqe: &io_uring_cqe) {
+/// completion, the oldest, off its queue. The caller is who takes completions, and prepared for it
+/// ([`prepare_thread`]). False where another thread puts entries in just now, who may wait for what this
+/// one holds: to be tried again without that.
+pub(super) fn submit_again(
+    context: &Context,
+    place: &Place,
+    queues: &Queues,
+    cqe: &io_uring_cqe,
+) -> bool {
     let slot = context.slots.of(cqe);
     let mut entry = empty_entry();
     entry.opcode = io_uring_op::IORING_OP_POLL_ADD as u8;
@@ -348,13 +377,28 @@ pub(super) fn submit_again(context: &Context, place: &Place, queues: &Queues, cq
     let head = queues.cq_head().load(Ordering::Relaxed);
     // A context that is over would not look for it any more.
     let again = put(place, context, me, core::slice::from_ref(&entry));
-    if again.and_then(|put| put.submit(1)).is_ok() {
-        queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-        thread_end::notice();
-    } else {
-        // It cannot be had again, so it counts as cancelled.
-        slot.mark_cancelled(true);
+    if let Err(EAGAIN) = again {
+        return false;
     }
+    match again.and_then(|put| put.submit(1).map(|()| put.queues)) {
+        Ok(to) => {
+            remember_where(to, thread_end::notice());
+            queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
+        }
+        // It cannot be had again, so it counts as cancelled.
+        Err(_) => slot.mark_cancelled(),
+    }
+    true
+}
+
+/// Whether a poll that is marked as cancelled will be told so: the kernel had given it up before, with the
+/// thread that had submitted it, or another thread has just submitted it anew.
+fn cancel_orphan(place: &Place, context: &Context, user_data: u64) -> bool {
+    thread_end::was_there_any()
+        && as_who_takes(place, context, this_thread(), || {
+            let mut queues = context.queues().iter();
+            queues.any(|queues| queues.has_given_up(user_data)) || context.cancel(user_data)
+        })
 }
 
 /// `io_cancel`
@@ -379,16 +423,13 @@ pub(crate) unsafe fn cancel(
     }
     // SAFETY: a user counts.
     let context = unsafe { place.context() };
+    context.ask_now();
     let mut found = context.slots.in_flight(|slot| slot.is_of(iocb.addr()));
     // One whose event nobody has taken yet may have the same iocb.
     let cancelled = found.any(|(user_data, slot)| {
-        // First the mark, by which who takes the completion knows that it is meant.
-        slot.mark_cancelled(true);
-        let answer = context.cancel(user_data);
-        if answer != 0 {
-            slot.mark_cancelled(false);
-        }
-        answer == 0
+        slot.give_up(Why::Cancelled, || {
+            context.cancel(user_data) || slot.is_poll() && cancel_orphan(place, context, user_data)
+        })
     });
     leave(place);
     // As the kernel's AIO: the event comes through io_getevents, and what cannot be cancelled is none.

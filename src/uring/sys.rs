@@ -255,15 +255,17 @@ pub(super) fn silence_bell(fd: c_int) {
     answer(|| unsafe { libc::syscall(libc::SYS_read, fd as c_long, &raw mut count, 8 as c_long) });
 }
 
-/// Waits until `fd` can be read: 1, 0 after the time (NULL: none), or `-errno`. A signal ends it;
-/// stopping and continuing does not.
+/// Waits until one of two descriptors (-1 for none) can be read: how many can, 0 after the time (NULL:
+/// none), or `-errno`. A signal ends it; stopping and continuing does not.
 pub(super) fn wait_readable(fds: [c_int; 2], time: *mut timespec, mask: *const sigset_t) -> c_int {
     let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     // SAFETY: two descriptors, and a time that may be written; the kernel checks the mask.
-    answer(|| unsafe {
+    let answer = answer(|| unsafe {
         let polls = polls.as_mut_ptr();
         libc::syscall(libc::SYS_ppoll, polls, 2 as c_long, time, mask, SIGSET_SIZE)
-    })
+    });
+    let is_closed = |poll: &libc::pollfd| poll.revents & libc::POLLNVAL != 0;
+    if answer > 0 && polls.iter().any(is_closed) { -libc::EBADF } else { answer }
 }
 
 /// Reads or writes the process's own memory, with the kernel's check of the address: 0 or `-EFAULT`.

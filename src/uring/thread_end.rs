@@ -10,6 +10,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::events::leave_gate;
 use super::queues::Queues;
 use super::slots::Slot;
 use super::table::{self, Place, Table};
@@ -120,7 +121,10 @@ fn is_busy(place: &Place, me: usize) -> bool {
         return false;
     }
     // What is there already is not under way, but was not taken either.
-    if place.gate.enter_user(me) {
+    system::with_signals_blocked(|_| {
+        if !place.gate.enter_user(me) {
+            return;
+        }
         if !context.pump.is_on() {
             for queues in context.queues() {
                 let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
@@ -130,8 +134,8 @@ fn is_busy(place: &Place, me: usize) -> bool {
                 }
             }
         }
-        place.gate.leave_user();
-    }
+        leave_gate(place, context.address());
+    });
     // This thread's own part of completing them.
     context.queues().iter().for_each(Queues::carry_out);
     context.slots.in_flight(Slot::is_awaited).any(|(_, slot)| is_sure_to_end(slot))
