@@ -77,6 +77,11 @@ fn closed_descriptors_end_a_wait() {
 }
 
 #[test]
+fn more_completions_than_a_queue_holds() {
+    holds("uring/more_completions_than_a_queue_holds");
+}
+
+#[test]
 fn requests_outlive_their_thread() {
     holds("uring/requests_outlive_their_thread");
 }

@@ -40,9 +40,12 @@ pub enum Implementation {
     Raw,
     Original,
     /// Ours, with these variables in its environment.
-    Ours(&'static [(&'static str, &'static str)]),
-    Wrong(Damage),
+    Ours(Variables),
+    /// The same, and wrong on purpose.
+    Wrong(Damage, Variables),
 }
+
+pub type Variables = &'static [(&'static str, &'static str)];
 
 /// What a library does that is wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +56,8 @@ pub enum Damage {
     ForgetsErrno,
     TakesABadRange,
     AcceptsADeadContext,
+    KeepsTheContext,
+    Hangs,
 }
 
 impl Damage {
@@ -63,6 +68,8 @@ impl Damage {
         Damage::ForgetsErrno,
         Damage::TakesABadRange,
         Damage::AcceptsADeadContext,
+        Damage::KeepsTheContext,
+        Damage::Hangs,
     ];
 }
 
@@ -71,19 +78,21 @@ impl Calls {
         match implementation {
             Implementation::Raw => RAW,
             Implementation::Original => Calls::load(original),
-            Implementation::Ours(variables) => {
-                for (name, value) in variables {
-                    // SAFETY: a process of one thread, which has read no environment yet.
-                    unsafe { std::env::set_var(name, value) };
-                }
-                Calls::load(ours)
-            }
-            Implementation::Wrong(damage) => {
-                let right = REAL.get_or_init(|| Calls::load(ours));
+            Implementation::Ours(variables) => Calls::load_with(ours, variables),
+            Implementation::Wrong(damage, variables) => {
+                let right = REAL.get_or_init(|| Calls::load_with(ours, variables));
                 DAMAGE.set(damage).expect("set once in a process");
-                Calls { getevents: wrong_getevents, ..*right }
+                Calls { getevents: wrong_getevents, destroy: wrong_destroy, ..*right }
             }
         }
+    }
+
+    fn load_with(library: &Path, variables: Variables) -> Calls {
+        for (name, value) in variables {
+            // SAFETY: a process of one thread, which has read no environment yet.
+            unsafe { std::env::set_var(name, value) };
+        }
+        Calls::load(library)
     }
 
     fn load(library: &Path) -> Calls {
@@ -254,7 +263,12 @@ unsafe extern "C" fn wrong_getevents(
     timeout: *mut timespec,
 ) -> c_int {
     let real = REAL.get().expect("set before").getevents;
-    let min = if damage(Damage::TakesABadRange) && min > nr && nr >= 0 { nr } else { min };
+    // It does not wait: each hang takes seconds to be found out.
+    let min = if damage(Damage::TakesABadRange) && min > nr && nr >= 0 { 0 } else { min };
+    if damage(Damage::Hangs) {
+        // SAFETY: waits for the signal that ends the process.
+        unsafe { libc::pause() };
+    }
     // SAFETY: the caller's arguments.
     let n = unsafe { real(context, min, nr, events, timeout) };
     if n == -libc::EINVAL && damage(Damage::AcceptsADeadContext) && min == 0 {
@@ -279,4 +293,13 @@ unsafe extern "C" fn wrong_getevents(
         list[1].res += 1;
     }
     n
+}
+
+unsafe extern "C" fn wrong_destroy(context: io_context_t) -> c_int {
+    let real = REAL.get().expect("set before").destroy;
+    if damage(Damage::KeepsTheContext) && !context.is_null() {
+        return 0;
+    }
+    // SAFETY: the caller's argument.
+    unsafe { real(context) }
 }

@@ -27,9 +27,10 @@ mod permitted;
 mod runner;
 mod sequence;
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -40,7 +41,7 @@ use std::{env, mem};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use calls::{Calls, Damage, Implementation};
+use calls::{Calls, Damage, Implementation, Variables};
 use runner::Runner;
 use sequence::{Sequence, any_sequence};
 
@@ -51,6 +52,7 @@ const MODES: &[&[(&str, &str)]] =
 
 /// Our library with contexts made of io_uring. Sequences that keep clear of what these may do otherwise
 /// (`permitted.rs`) run in these modes, and the others in those above.
+const KERNEL: (&str, &str) = ("LIBAIO_ENGINE", "kernel");
 const IO_URING: (&str, &str) = ("LIBAIO_ENGINE", "io_uring");
 const IO_URING_MODES: &[&[(&str, &str)]] = &[&[IO_URING], &[IO_URING, ("LIBAIO_SPIN_US", "50")]];
 
@@ -65,6 +67,8 @@ struct Trace {
     lines: Vec<String>,
     /// As `waitpid` tells it.
     status: i32,
+    /// Whether it was ended at its first line that differs.
+    cut: bool,
 }
 
 impl Trace {
@@ -104,9 +108,12 @@ fn start(sequence: &Sequence, implementation: Implementation) -> (File, libc::pi
     unsafe { libc::alarm(20) };
     let [original, ours] = libraries();
     let calls = Calls::of(implementation, original, ours);
-    let ours = matches!(implementation, Implementation::Ours(_) | Implementation::Wrong(_));
-    let io_uring = matches!(implementation, Implementation::Ours(v) if v.contains(&IO_URING));
-    let kind = runner::Kind { keeps_errno: ours, io_uring };
+    let variables = match implementation {
+        Implementation::Ours(variables) | Implementation::Wrong(_, variables) => Some(variables),
+        Implementation::Raw | Implementation::Original => None,
+    };
+    let io_uring = variables.is_some_and(|v| v.contains(&IO_URING));
+    let kind = runner::Kind { keeps_errno: variables.is_some(), io_uring };
     let folder = File::open(scratch()).expect("the folder for files");
     Runner::new(calls, kind, &writes, folder.as_raw_fd()).run(sequence);
     // SAFETY: ends the process as it is, and its contexts with it.
@@ -118,7 +125,26 @@ fn finish((mut reads, child): (File, libc::pid_t)) -> Trace {
     reads.read_to_string(&mut text).expect("text");
     // SAFETY: a child of this process that nobody else waits for.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
-    Trace { lines: text.lines().map(str::to_owned).collect(), status }
+    Trace { lines: text.lines().map(str::to_owned).collect(), status, cut: false }
+}
+
+/// The same, to the first line that `right` does not have: what comes after a wrong answer is often waited
+/// for in vain, for seconds, and shrinking would be over before it has begun.
+fn finish_beside(right: &Trace, (reads, child): (File, libc::pid_t)) -> Trace {
+    let mut trace = Trace { lines: Vec::new(), status: 0, cut: false };
+    for line in BufReader::new(reads).lines() {
+        let line = line.expect("text");
+        trace.cut = right.lines.get(trace.lines.len()) != Some(&line);
+        trace.lines.push(line);
+        if trace.cut {
+            // SAFETY: a child of this process, which has not been waited for.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            break;
+        }
+    }
+    // SAFETY: a child of this process that nobody else waits for.
+    unsafe { libc::waitpid(child, &raw mut trace.status, 0) };
+    trace
 }
 
 /// The original's library and ours. Looked for once, before any process is started; the workers are
@@ -146,7 +172,8 @@ fn check(
     let started: Vec<_> = ours.iter().map(|o| (o, start(sequence, *o))).collect();
     let raw = finish(raw);
     let original = original.map(finish);
-    let finished: Vec<_> = started.into_iter().map(|(o, started)| (o, finish(started))).collect();
+    let finish = |(o, started)| (o, finish_beside(&raw, started));
+    let finished: Vec<_> = started.into_iter().map(finish).collect();
     if !raw.is_whole() {
         return Err(told("the system calls did not get to the end", &raw, &raw));
     }
@@ -193,8 +220,12 @@ fn permitted(raw: &Trace, original: &Trace, count: &mut Original) -> Result<(), 
 
 /// Both traces, side by side where they differ.
 fn told(which: &str, raw: &Trace, trace: &Trace) -> String {
-    let mut text = format!("{which}, wait status {}\n", trace.status);
-    for at in 0..raw.lines.len().max(trace.lines.len()) {
+    let mut text = match trace.cut {
+        true => format!("{which}, ended where it differs\n"),
+        false => format!("{which}, wait status {}\n", trace.status),
+    };
+    let whole = if trace.cut { 0 } else { raw.lines.len() };
+    for at in 0..whole.max(trace.lines.len()) {
         let line = |t: &Trace| t.lines.get(at).cloned().unwrap_or_default();
         let mark = if line(raw) == line(trace) { ' ' } else { '!' };
         writeln!(text, "{mark} kernel: {:50} | {}", line(raw), line(trace)).expect("a string");
@@ -218,18 +249,24 @@ fn generator(seed: u64) -> TestRunner {
     TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
-/// Makes up a sequence, checks it, and shrinks it where it fails.
+/// Whether sequences for io_uring alone are asked for.
+fn for_io_uring() -> bool {
+    env::var("FUZZ_ENGINE").is_ok_and(|e| e == IO_URING.1)
+}
+
+/// Makes up a sequence, checks it, and shrinks it for so long where it fails.
 fn one(
     generator: &mut TestRunner,
+    for_io_uring: bool,
+    shrinking: Duration,
     mut check: impl FnMut(&Sequence) -> Result<(), String>,
 ) -> Result<(), (Sequence, String)> {
-    let for_io_uring = env::var("FUZZ_ENGINE").is_ok_and(|e| e == "io_uring");
     let mut tree = any_sequence(for_io_uring).new_tree(generator).expect("nothing is filtered out");
     let Err(said) = check(&tree.current()) else { return Ok(()) };
     let mut smallest = (tree.current(), said);
     let start = Instant::now();
     let mut simpler = tree.simplify();
-    while simpler && start.elapsed() < SHRINKING {
+    while simpler && start.elapsed() < shrinking {
         simpler = match check(&tree.current()) {
             Err(said) => {
                 smallest = (tree.current(), said);
@@ -268,7 +305,8 @@ fn work(seed: u64, time: Duration) -> ExitCode {
     let (mut generator, mut original) = (generator(seed), Original::default());
     let (start, mut sequences) = (Instant::now(), 0u64);
     while start.elapsed() < time {
-        let checked = one(&mut generator, |s| check(s, &modes_for(s), Some(&mut original)));
+        let check = |s: &Sequence| check(s, &modes_for(s), Some(&mut original));
+        let checked = one(&mut generator, for_io_uring(), SHRINKING, check);
         sequences += 1;
         if let Err((sequence, said)) = checked {
             let path = write_out(&sequence, &format!("found-{seed}-{sequences}"));
@@ -281,10 +319,11 @@ fn work(seed: u64, time: Duration) -> ExitCode {
 }
 
 /// This program again, for a part of its work.
-fn worker(variable: &str, value: &str) -> Child {
+fn worker(variables: &[(&str, &str)]) -> Child {
     let [original, ours] = libraries();
     let mut command = Command::new(env::current_exe().expect("this program"));
-    command.env("FUZZ_ORIGINAL", original).env("FUZZ_OURS", ours).env(variable, value);
+    command.env("FUZZ_ORIGINAL", original).env("FUZZ_OURS", ours);
+    command.envs(variables.iter().copied());
     command.stdout(Stdio::piped()).spawn().expect("this program again")
 }
 
@@ -293,7 +332,8 @@ fn worker(variable: &str, value: &str) -> Child {
 fn fuzz(seed: u64, time: Duration) -> bool {
     let workers: Vec<_> = (0..WORKERS)
         .map(|number| {
-            worker("FUZZ_WORKER", &seed.wrapping_mul(WORKERS).wrapping_add(number).to_string())
+            let seed = seed.wrapping_mul(WORKERS).wrapping_add(number);
+            worker(&[("FUZZ_WORKER", &seed.to_string())])
         })
         .collect();
     let (mut sums, mut good) = ([0u64; 3], true);
@@ -342,10 +382,13 @@ fn corpus() -> bool {
     good
 }
 
-/// The test of the test: what a wrong library does is found, and shrunk to a few steps.
+/// The test of the test, on each engine: what a wrong library does is found, and shrunk to a few steps.
 fn finds_what_is_wrong() -> bool {
-    let workers: Vec<_> =
-        Damage::ALL.iter().map(|damage| worker("FUZZ_DAMAGE", &format!("{damage:?}"))).collect();
+    let engines = [KERNEL.1, IO_URING.1];
+    let each = engines.iter().flat_map(|engine| Damage::ALL.iter().map(move |d| (engine, d)));
+    let workers: Vec<_> = each
+        .map(|(engine, d)| worker(&[("FUZZ_DAMAGE", &format!("{d:?}")), ("FUZZ_ENGINE", engine)]))
+        .collect();
     let mut good = true;
     for worker in workers {
         let output = worker.wait_with_output().expect("a worker ends");
@@ -358,18 +401,56 @@ fn finds_what_is_wrong() -> bool {
 /// One wrong library: whether it is found out.
 fn find(damage: &str) -> ExitCode {
     let damage = *Damage::ALL.iter().find(|d| format!("{d:?}") == damage).expect("a Damage");
-    let (mut generator, implementation) = (generator(1), [Implementation::Wrong(damage)]);
+    let engine: Variables = if for_io_uring() { &[IO_URING] } else { &[KERNEL] };
+    // However long it takes: the machine may have other work. But a hang would take hours.
+    let hangs = damage == Damage::Hangs;
+    let shrinking = if hangs { Duration::ZERO } else { Duration::MAX };
+    let (mut generator, checks) = (generator(1), Cell::new(0));
+    let check_on = |s: &Sequence, which| check(s, &[which], None);
+    let check = |s: &Sequence| {
+        checks.set(checks.get() + 1);
+        if s.wild { Ok(()) } else { check_on(s, Implementation::Wrong(damage, engine)) }
+    };
+    print!("{damage:?} on {}: ", engine[0].1);
     for number in 1..=500 {
-        let checked =
-            one(&mut generator, |s| if s.wild { Ok(()) } else { check(s, &implementation, None) });
+        let checked = one(&mut generator, for_io_uring(), shrinking, check);
         if let Err((sequence, _)) = checked {
             let steps = sequence.steps.len();
-            println!("{damage:?}: found by sequence {number}, shrunk to {steps} steps");
-            return if steps <= 6 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            println!("found by sequence {number}, {steps} steps after {} checks", checks.get());
+            // The twin: without the damage there is nothing to find.
+            let right = check_on(&sequence, Implementation::Ours(engine));
+            let good = right.map_err(|said| println!("{said}")).is_ok();
+            return if good && (hangs || steps <= 6) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
         }
     }
-    println!("{damage:?}: not found");
+    println!("not found");
     ExitCode::FAILURE
+}
+
+/// The test of the list of what io_uring may do otherwise: it does, but no longer once it is avoided.
+fn does_what_it_may() -> bool {
+    let (mut good, mut sequences) = (true, 0);
+    for difference in permitted::DIFFERENCES {
+        for mut sequence in difference.shown_by() {
+            let check = |s: &Sequence| check(s, &modes_for(s), Some(&mut Original::default()));
+            if check(&sequence).is_ok() {
+                println!("{:?} shows nothing any more of: {}", sequence.steps, difference.what);
+                good = false;
+            }
+            permitted::avoid(&mut sequence);
+            if let Err(said) = check(&sequence) {
+                println!("{:?} is not avoided\n{said}", difference.what);
+                good = false;
+            }
+            sequences += 1;
+        }
+    }
+    println!("what io_uring may do otherwise: {sequences} sequences");
+    good
 }
 
 /// What each implementation made of one sequence.
@@ -416,6 +497,7 @@ fn main() -> ExitCode {
     if let Some(path) = env::var_os("FUZZ_REPLAY") {
         return replay(Path::new(&path));
     }
-    let good = corpus() & finds_what_is_wrong() & fuzz(number("FUZZ_SEED", 1), time);
+    let good =
+        corpus() & does_what_it_may() & finds_what_is_wrong() & fuzz(number("FUZZ_SEED", 1), time);
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

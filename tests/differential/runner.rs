@@ -132,6 +132,9 @@ pub struct Kind {
     pub io_uring: bool,
 }
 
+/// Waits of ten milliseconds after which a thread gives up.
+const IN_VAIN: u32 = 100;
+
 /// In a line that says that something never came.
 pub const MISSING: &str = "is missing";
 
@@ -452,15 +455,19 @@ impl<'a> Runner<'a> {
                 To::ReadOnly => (libc::POLLIN | libc::POLLPRI) as u64,
                 _ => buf,
             };
-        } else if vectors && request.buf == To::Good && nbytes < 10_000 {
+        } else if vectors && nbytes < 10_000 && self.has_vectors(request.buf) {
             // Two vectors, which share the bytes; never freed, as the process ends soon.
             let part = nbytes as usize / 2;
             let vector = |at: usize, iov_len| libc::iovec {
                 iov_base: good.wrapping_add(at).cast(),
                 iov_len,
             };
-            let vectors = vec![vector(0, part), vector(part, nbytes as usize - part)];
-            buf = Box::leak(vectors.into_boxed_slice()).as_ptr() as u64;
+            let vectors = [vector(0, part), vector(part, nbytes as usize - part)];
+            let room = Box::leak(Box::new([vectors; 2])).as_mut_ptr();
+            let at = self.memory.at(request.buf, room, 0);
+            // SAFETY: there is twice the room.
+            unsafe { at.write_unaligned(vectors) };
+            buf = at as u64;
             nbytes = 2;
         }
         let later = completes_later(request);
@@ -489,6 +496,12 @@ impl<'a> Runner<'a> {
             aio_flags: flags,
             aio_resfd: resfd as u32,
         }
+    }
+
+    /// Whether iovecs are to be there. On kernel AIO those that are not aligned are whatever bytes the
+    /// buffer has, and most of their addresses such as no memory can have (`permitted.rs`).
+    fn has_vectors(&self, buf: To) -> bool {
+        buf == To::Good || buf == To::Unaligned && self.any_order
     }
 
     fn accepted(&mut self, slot: usize, number: usize) {
@@ -752,7 +765,11 @@ impl<'a> Runner<'a> {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: for the case that a call hangs.
-            unsafe { libc::alarm(10) };
+            unsafe {
+                libc::alarm(10);
+                // The parent may be ended at any line.
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            }
             self.in_fork = true;
             // One of its own: the parent's would count what this process leaves in flight.
             // SAFETY: no pointer.
@@ -818,12 +835,13 @@ impl<'a> Runner<'a> {
                 (calls.submit)(context(), part.len() as c_long, part.as_mut_ptr().cast())
             };
             left.fetch_sub(part.len() as i64 - i64::from(n.max(0)), Ordering::SeqCst);
-            let mut took = Vec::new();
-            while left.load(Ordering::SeqCst) > 0 {
+            let (mut took, mut in_vain) = (Vec::new(), 0);
+            while left.load(Ordering::SeqCst) > 0 && in_vain < IN_VAIN {
                 let mut time = timespec { tv_sec: 0, tv_nsec: 10_000_000 };
                 let to = events.as_mut_ptr();
                 // SAFETY: room for four.
                 let n = unsafe { (calls.getevents)(context(), 1, 4, to, &raw mut time) };
+                in_vain = if n > 0 { 0 } else { in_vain + 1 };
                 left.fetch_sub(i64::from(n.max(0)), Ordering::SeqCst);
                 took.extend_from_slice(&events[..n.max(0) as usize]);
             }
@@ -839,7 +857,10 @@ impl<'a> Runner<'a> {
         for event in took.iter().flat_map(|(_, events)| events) {
             self.taken.push(self.describe(slot, event));
         }
-        format!("threads submitted {submitted:?}")
+        match left.into_inner() {
+            0 => format!("threads submitted {submitted:?}"),
+            left => format!("threads submitted {submitted:?}, of {left} the event {MISSING}"),
+        }
     }
 
     /// A descriptor of that kind, made when it is first asked for.
@@ -928,6 +949,16 @@ fn reopen(memory: RawFd, file: File) -> RawFd {
     let name = std::ffi::CString::new(format!("/proc/self/fd/{memory}")).expect("no NUL");
     // SAFETY: a C string.
     unsafe { libc::open(name.as_ptr(), flags) }
+}
+
+/// Asks something of such a file, of those that need no folder.
+pub fn with_file<T>(file: File, ask: impl FnOnce(RawFd) -> T) -> T {
+    let fd = open(file, libc::AT_FDCWD);
+    assert!(fd >= 0, "{file:?}");
+    let answer = ask(fd);
+    // SAFETY: opened above, and used by nobody else. (The other end of a pipe stays with the process.)
+    unsafe { libc::close(fd) };
+    answer
 }
 
 fn open(file: File, folder: RawFd) -> RawFd {
