@@ -92,6 +92,16 @@ fn who_sleeps_wakes_when_the_first_eventfd_comes() {
 }
 
 #[test]
+fn who_is_about_to_sleep_wakes_when_the_first_eventfd_comes() {
+    holds("uring/who_is_about_to_sleep_wakes_when_the_first_eventfd_comes");
+}
+
+#[test]
+fn destroy_wakes_who_is_about_to_sleep() {
+    holds("uring/destroy_wakes_who_is_about_to_sleep");
+}
+
+#[test]
 fn a_second_thread_comes() {
     holds("uring/a_second_thread_comes");
 }

@@ -442,8 +442,7 @@ fn sleep_in_kernel(
     };
     // It has 64 bits for either part everywhere.
     let kernel_time = __kernel_timespec { tv_sec: time.tv_sec as _, tv_nsec: time.tv_nsec as _ };
-    // More than the queue was made for cannot come.
-    let more = more.min(context.slots.count());
+    let more = more.min(queues.most_wanted(&context.slots));
     let arg = io_uring_getevents_arg {
         sigmask: 0,
         sigmask_sz: 0,

@@ -21,9 +21,9 @@
 //! either side has one of the two see the other. Who wakes silences the bell before it looks again, and
 //! rings anew where it leaves events to others (`events.rs`).
 //!
-//! Those who sleep already when the pump goes on do so in the kernel, until a queue has as many
-//! completions as they want, or any at all (`events.rs`). The former count what has come since; for the
-//! latter one completion always stays in each queue while there are any.
+//! Those who sleep already when the pump goes on, or are about to, do so in the kernel, until a queue has as
+//! many completions as they want, or any at all (`events.rs`). While there are any, before a request's
+//! completion is moved, as many stay in its queue as anybody may want that are no request's.
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
@@ -232,31 +232,50 @@ impl Work {
     fn move_all(&self) -> bool {
         let mut moved = false;
         for queues in self.context.queues() {
-            while queues.ready() > 0 {
+            // Who counts itself later sees that the pump is on.
+            let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
+            if keeps {
+                self.keep_enough(queues);
+            }
+            loop {
+                let (ready, kept) = (queues.ready(), queues.kept.load(Ordering::Relaxed));
+                if ready == 0 {
+                    break;
+                }
+                if keeps {
+                    queues.bring_request_forward();
+                }
                 let head = queues.cq_head().load(Ordering::Relaxed);
                 let cqe = queues.completion(head);
-                // Who fell asleep before the pump was on may poll the queue, and must not find it
-                // empty. Those who count sleepers later see that it is on.
-                let keeps = queues.ready() == 1 && self.context.sleepers() != 0;
-                if cqe.user_data == INTERNAL {
-                    queues.kept.store(u32::from(keeps), Ordering::Relaxed);
-                    if keeps {
-                        break;
-                    }
-                    queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
-                } else {
-                    if keeps {
-                        super::setup::wake(self.place, queues, this_thread());
-                    }
+                if cqe.user_data != INTERNAL {
                     moved = true;
                     self.move_one(queues, cqe);
+                    continue;
                 }
+                // There are no others where some are to be kept.
+                match keeps {
+                    true if ready <= kept => break,
+                    true => (),
+                    false => queues.kept.store(kept.saturating_sub(1), Ordering::Relaxed),
+                }
+                queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
             }
         }
         if moved {
             self.context.pump.ring_if_waited_for();
         }
         moved
+    }
+
+    /// Puts as many completions into a queue that are no request's as anybody may want who fell asleep, or
+    /// was about to, before the pump was on.
+    fn keep_enough(&self, queues: &Queues) {
+        let enough = queues.most_wanted(&self.context.slots);
+        while queues.kept.load(Ordering::Relaxed) < enough
+            && super::setup::wake(self.place, queues, this_thread())
+        {
+            queues.kept.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Moves the oldest completion of a queue, which is a request's.

@@ -21,7 +21,7 @@ use linux_raw_sys::io_uring::{
 };
 
 use super::slots::{Chain, Slots};
-use super::sys;
+use super::{INTERNAL, sys};
 use crate::abi::io_event;
 use crate::gate::Pause as _;
 use crate::ring::Ring;
@@ -188,7 +188,7 @@ impl Queues {
     #[inline(always)]
     pub(super) fn completion(&self, index: u32) -> &io_uring_cqe {
         // SAFETY: masked, so inside the mapping.
-        unsafe { &*self.cqes.add((index & (self.cq_entries - 1)) as usize) }
+        unsafe { &*self.place(index) }
     }
 
     /// The index after the newest completion, with all of them visible.
@@ -224,20 +224,34 @@ impl Queues {
     pub(super) fn remove(&self, user_data: u64) -> bool {
         let Some(found) = self.find(user_data) else { return false };
         let head = self.cq_head().load(Ordering::Relaxed);
-        let place = |at: u32| self.cqes.wrapping_add((at & (self.cq_entries - 1)) as usize);
         for i in 0..found.wrapping_sub(head) {
             let at = found.wrapping_sub(i);
             // SAFETY: masked, so inside the mapping. The kernel only writes completions, and not between
             // the two indices, where nobody else is.
-            unsafe { ptr::copy(place(at.wrapping_sub(1)), place(at), 1) };
+            unsafe { ptr::copy(self.place(at.wrapping_sub(1)), self.place(at), 1) };
         }
         self.cq_head().store(head.wrapping_add(1), Ordering::Release);
         true
     }
 
-    /// Half of the completions that it has room for.
-    pub(super) fn half(&self) -> u32 {
-        self.cq_entries / 2
+    /// Makes the oldest completion of a request the oldest of all, where there is one. The caller is who takes
+    /// completions.
+    pub(super) fn bring_request_forward(&self) {
+        let head = self.cq_head().load(Ordering::Relaxed);
+        let mut there = (0..self.ready()).map(|i| head.wrapping_add(i));
+        if let Some(at) = there.find(|&at| self.completion(at).user_data != INTERNAL) {
+            // SAFETY: as in `remove`.
+            unsafe { ptr::swap(self.place(head), self.place(at)) };
+        }
+    }
+
+    /// The most completions that a call may sleep for: no more can come, and there is room for as many others.
+    pub(super) fn most_wanted(&self, slots: &Slots) -> u32 {
+        slots.count().min(self.cq_entries / 2)
+    }
+
+    fn place(&self, index: u32) -> *mut io_uring_cqe {
+        self.cqes.wrapping_add((index & (self.cq_entries - 1)) as usize)
     }
 
     /// How many completions nobody has taken, with all of them visible.

@@ -117,11 +117,11 @@ fn may_never_end(slot: &slots::Slot) -> bool {
 /// for the pump, which looks after the bell).
 fn wake_all(context: &Context, place: &Place, me: usize) {
     let sleepers = context.sleepers() != 0;
-    let wakes = match (sleepers, context.pump.is_on()) {
-        (true, _) => context.slots.count(),
-        (false, pump) => u32::from(pump),
-    };
     for queues in context.queues() {
+        let wakes = match sleepers {
+            true => queues.most_wanted(&context.slots),
+            false => context.pump.is_on().into(),
+        };
         for _ in 0..wakes {
             if !wake(place, queues, me) {
                 break;
@@ -163,7 +163,7 @@ fn wait_for_all(context: &Context) {
 /// room for. One stays, which wakes those who poll the queue; and as many as anybody may want who is about
 /// to sleep until there are so many.
 fn drop_completions(context: &Context, queues: &Queues) {
-    let keep = if context.sleepers() == 0 { 1 } else { queues.half().min(context.slots.count()) };
+    let keep = if context.sleepers() == 0 { 1 } else { queues.most_wanted(&context.slots) };
     for _ in keep..queues.ready() {
         let head = queues.cq_head().load(Ordering::Relaxed);
         let cqe = queues.completion(head);
