@@ -72,6 +72,8 @@ mod sync;
 #[cfg(not(loom))]
 mod system;
 mod table;
+#[cfg(not(loom))]
+mod text;
 mod uring;
 #[cfg(not(loom))]
 mod valgrind;

@@ -23,6 +23,7 @@ use crate::abi::io_context_t;
 use crate::config;
 use crate::gate::Pause as _;
 use crate::system::{self, ShortSleep};
+use crate::text::Text;
 
 /// All zero: nothing was asked for yet.
 pub(super) struct Output {
@@ -45,48 +46,6 @@ const TRIES: u64 = 1000;
 
 /// Longer than any name, with the number of the process and of the try.
 const LONGEST_NAME: usize = config::LONGEST_NAME + 48;
-
-/// Puts names and lines together.
-pub(super) struct Text<'a> {
-    pub(super) bytes: &'a mut [u8],
-    pub(super) length: usize,
-}
-
-impl Text<'_> {
-    /// Adds bytes, as far as there is room.
-    #[inline(never)]
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if let Some(place) = self.bytes.get_mut(self.length) {
-                *place = byte;
-                self.length += 1;
-            }
-        }
-    }
-
-    /// What was put together.
-    pub(super) fn written(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or(&[])
-    }
-
-    /// Adds a number, decimal or hexadecimal.
-    #[inline(never)]
-    pub(super) fn number(&mut self, mut n: u64, hexadecimal: bool) {
-        let base = if hexadecimal { 16 } else { 10 };
-        let mut digits = [0; 20];
-        let mut first = digits.len();
-        for place in digits.iter_mut().rev() {
-            let digit = (n % base) as u8;
-            *place = if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
-            first -= 1;
-            n /= base;
-            if n == 0 {
-                break;
-            }
-        }
-        self.put(digits.get(first..).unwrap_or(&[]));
-    }
-}
 
 impl Output {
     /// Whether there is one already, if only a vain one.

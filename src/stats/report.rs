@@ -4,7 +4,7 @@
 use core::slice;
 
 use super::block::{Block, word};
-use super::output::Text;
+use crate::text::Text;
 use crate::{config, system};
 
 /// What a report is of.

@@ -14,6 +14,7 @@ use linux_raw_sys::io_uring::{
 
 use crate::kernel::SIGSET_SIZE;
 use crate::system::{errno, errno_kept};
+use crate::text::Text;
 
 /// The answer of `syscall(3)` as a count or `-errno`, with `errno` as it was before.
 fn answer(call: impl FnOnce() -> c_long) -> c_int {
@@ -148,19 +149,10 @@ pub(super) fn is_io_uring(fd: c_int) -> bool {
 
 /// Whether a descriptor's file has that name.
 fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
-    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
-    let mut places = path.iter_mut().skip(14);
-    // From the first digit that is not 0, or the last.
-    let mut power = 1_000_000_000;
-    while power > 1 && fd / power == 0 {
-        power /= 10;
-    }
-    while power > 0 {
-        if let Some(place) = places.next() {
-            *place = b'0' + (fd / power % 10) as u8;
-        }
-        power /= 10;
-    }
+    let mut path = [0u8; 32];
+    let mut name = Text { bytes: &mut path, length: 0 };
+    name.put(b"/proc/self/fd/");
+    name.number(fd as u64, false);
     let mut target = [0u8; 32];
     // SAFETY: a C string, and room for as many bytes.
     let n = answer(|| unsafe {
