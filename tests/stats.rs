@@ -406,6 +406,19 @@ fn a_report_that_nobody_reads_does_no_harm() {
 }
 
 #[test]
+fn a_report_that_finds_no_room_does_not_stop_the_program() {
+    let program = Program::new("stderr_is_full", &[]);
+    let json = [("LIBAIO_STATS", "1"), ("LIBAIO_STATS_FORMAT", "json")];
+    assert_eq!(program.run("exec timeout -s KILL 60 \"$0\"", &json).status, 0);
+    // The twin: what comes after there is room again is there, and nothing else.
+    let ran = program.run("exec timeout -s KILL 60 \"$0\" reads", &json);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let reports = parsed(&ran.stdout);
+    let sizes: Vec<_> = reports.iter().map(|r| number(r, "contexts", "maxevents")).collect();
+    assert_eq!(sizes, [2], "{}", ran.stdout);
+}
+
+#[test]
 fn a_descriptor_that_the_program_took_is_left_alone() {
     let program = Program::new("closes_all_descriptors", &[]);
     let ran = program.run("exec \"$0\"", &[("LIBAIO_STATS", "stats")]);

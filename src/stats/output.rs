@@ -12,14 +12,13 @@
 use core::ffi::{c_int, c_long, c_ulong};
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use libc::timespec;
 
 use super::block::Block;
-use super::ledger::{self, Ended};
+use super::ledger;
 use super::report::{Report, What};
-use crate::abi::io_context_t;
 use crate::config;
 use crate::gate::Pause as _;
 use crate::system::{self, ShortSleep};
@@ -33,6 +32,8 @@ pub(super) struct Output {
     /// Device and inode of a file.
     device: AtomicU64,
     inode: AtomicU64,
+    /// Whether the last report had to wait for room in vain: the next one does not wait.
+    full: AtomicBool,
 }
 
 const CLOSED: u32 = 0;
@@ -114,31 +115,40 @@ impl Output {
         }
     }
 
-    /// Writes a report, in one piece where the file takes it so.
+    /// Writes a report, in one piece where the file takes it so. The caller has signals blocked, and the ledger's
+    /// lock: hence a pipe that is full is given a second, and no more.
     fn write(&self, mut report: &[u8]) {
         let fd = self.fd.load(Ordering::Relaxed);
         let expected = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
         if fd < 0 || (fd != STDERR && identity(fd) != expected) {
             return;
         }
-        // A pipe that nobody reads must not end the program.
-        system::with_signals_blocked(|_| {
-            system::errno_kept(|| {
-                while !report.is_empty() {
-                    // SAFETY: the bytes are ours.
-                    let n = unsafe {
-                        libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
-                    };
-                    if n <= 0 {
-                        break;
-                    }
-                    report = report.get(n as usize..).unwrap_or(&[]);
+        system::errno_kept(|| {
+            while !report.is_empty() && self.has_room(fd) {
+                // SAFETY: the bytes are ours.
+                let n = unsafe {
+                    libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
+                };
+                if n <= 0 {
+                    break;
                 }
-                if system::errno() == libc::EPIPE && !report.is_empty() {
-                    take_broken_pipe();
-                }
-            });
+                report = report.get(n as usize..).unwrap_or(&[]);
+            }
+            // A pipe that nobody reads must not end the program.
+            if system::errno() == libc::EPIPE && !report.is_empty() {
+                take_broken_pipe();
+            }
         });
+    }
+
+    /// Whether there is room for a report; also where nobody can tell.
+    fn has_room(&self, fd: c_int) -> bool {
+        let mut descriptor = libc::pollfd { fd, events: libc::POLLOUT, revents: libc::POLLOUT };
+        let ns = if self.full.load(Ordering::Relaxed) { 0 } else { 999_999_999 };
+        system::poll(&raw mut descriptor, ns, ptr::null());
+        let full = descriptor.revents == 0;
+        self.full.store(full, Ordering::Relaxed);
+        !full
     }
 }
 
@@ -168,11 +178,10 @@ fn identity(fd: c_int) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// Reports of a context that was destroyed.
-pub(super) fn report_end_of(context: io_context_t, ended: &Ended) {
-    let (Some(block), Some(ledger)) = (ended.block(), ledger::if_used()) else { return };
+/// Report of a context that was destroyed. The caller has the ledger's lock.
+pub(super) fn report_end_of(address: usize, block: &Block, output: &Output) {
     Report::with(b"destroy", &mut |report| {
-        ledger.output.write(report.of(What::Context(context.addr()), block));
+        output.write(report.of(What::Context(address), block));
     });
 }
 
@@ -192,8 +201,8 @@ fn report_all(occasion: &[u8]) {
             }
             ledger.other.add_to(all);
             ledger.ended.add_to(all);
+            ledger.output.write(report.of(What::All, all));
         });
-        ledger.output.write(report.of(What::All, all));
     });
     all.free();
 }
