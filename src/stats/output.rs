@@ -29,7 +29,7 @@ pub(super) struct Output {
     state: AtomicU32,
     /// A descriptor, or -1 where none could be had.
     fd: AtomicI32,
-    /// Device and inode of a file.
+    /// Device and inode of a file; 0 for stderr.
     device: AtomicU64,
     inode: AtomicU64,
     /// Whether the last report had to wait for room in vain: the next one does not wait.
@@ -117,10 +117,12 @@ impl Output {
 
     /// Writes a report, in one piece where the file takes it so. The caller has signals blocked, and the ledger's
     /// lock: hence a pipe that is full is given a second, and no more.
-    fn write(&self, mut report: &[u8]) {
+    #[inline(never)]
+    fn write(&self, report: &mut Report<'_>, what: What, block: &Block) {
+        let mut report = report.of(what, block);
         let fd = self.fd.load(Ordering::Relaxed);
         let expected = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
-        if fd < 0 || (fd != STDERR && identity(fd) != expected) {
+        if fd < 0 || (expected.1 != 0 && identity(fd) != expected) {
             return;
         }
         system::errno_kept(|| {
@@ -130,13 +132,13 @@ impl Output {
                     libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
                 };
                 if n <= 0 {
+                    // A pipe that nobody reads must not end the program.
+                    if system::errno() == libc::EPIPE {
+                        take_broken_pipe();
+                    }
                     break;
                 }
                 report = report.get(n as usize..).unwrap_or(&[]);
-            }
-            // A pipe that nobody reads must not end the program.
-            if system::errno() == libc::EPIPE && !report.is_empty() {
-                take_broken_pipe();
             }
         });
     }
@@ -181,7 +183,7 @@ fn identity(fd: c_int) -> (u64, u64) {
 /// Report of a context that was destroyed. The caller has the ledger's lock.
 pub(super) fn report_end_of(address: usize, block: &Block, output: &Output) {
     Report::with(b"destroy", &mut |report| {
-        output.write(report.of(What::Context(address), block));
+        output.write(report, What::Context(address), block);
     });
 }
 
@@ -193,15 +195,15 @@ fn report_all(occasion: &[u8]) {
     Report::with(occasion, &mut |report| {
         ledger.locked(|| {
             ledger.each_context(|address, block| {
-                ledger.output.write(report.of(What::Context(address), block));
+                ledger.output.write(report, What::Context(address), block);
                 block.add_to(all);
             });
             if ledger.other.is_used() {
-                ledger.output.write(report.of(What::Others, &ledger.other));
+                ledger.output.write(report, What::Others, &ledger.other);
             }
             ledger.other.add_to(all);
             ledger.ended.add_to(all);
-            ledger.output.write(report.of(What::All, all));
+            ledger.output.write(report, What::All, all);
         });
     });
     all.free();
