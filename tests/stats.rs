@@ -406,6 +406,16 @@ fn a_report_that_nobody_reads_does_no_harm() {
 }
 
 #[test]
+fn a_report_that_makes_a_file_too_large_does_no_harm() {
+    let program = Program::new("file_may_not_grow", &[]);
+    assert_eq!(program.run("exec \"$0\"", &[("LIBAIO_STATS", "stats")]).status, 0);
+    let files = program.files();
+    assert!(files.len() == 1 && files[0].1.len() == 100, "{files:?}");
+    // The twin: what the program writes itself ends it.
+    assert_eq!(program.run("exec \"$0\" itself", &[]).status, 128 + libc::SIGXFSZ);
+}
+
+#[test]
 fn a_report_that_finds_no_room_does_not_stop_the_program() {
     let program = Program::new("stderr_is_full", &[]);
     let json = [("LIBAIO_STATS", "1"), ("LIBAIO_STATS_FORMAT", "json")];

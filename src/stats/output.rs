@@ -132,10 +132,7 @@ impl Output {
                     libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
                 };
                 if n <= 0 {
-                    // A pipe that nobody reads must not end the program.
-                    if system::errno() == libc::EPIPE {
-                        take_broken_pipe();
-                    }
+                    take_signals_of_a_write();
                     break;
                 }
                 report = report.get(n as usize..).unwrap_or(&[]);
@@ -154,11 +151,12 @@ impl Output {
     }
 }
 
-/// Takes the SIGPIPE that waits for this thread.
+/// Takes what would end the program for a report's sake: a pipe that nobody reads sends SIGPIPE, a file that may
+/// not grow (`RLIMIT_FSIZE`) SIGXFSZ. Both wait for this thread now.
 #[cold]
-fn take_broken_pipe() {
+fn take_signals_of_a_write() {
     let mut set: [c_ulong; 16 / size_of::<c_ulong>()] = Default::default();
-    set[0] = 1 << (libc::SIGPIPE - 1);
+    set[0] = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
     let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a set as large as any kernel's, and a time.
     unsafe {
