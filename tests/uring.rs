@@ -77,6 +77,11 @@ fn closed_descriptors_end_a_wait() {
 }
 
 #[test]
+fn what_cannot_be_submitted_is_not_waited_for() {
+    holds_here_alone("what_cannot_be_submitted_is_not_waited_for");
+}
+
+#[test]
 fn more_completions_than_a_queue_holds() {
     holds("uring/more_completions_than_a_queue_holds");
 }

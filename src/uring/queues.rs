@@ -326,7 +326,7 @@ impl Queues {
     }
 
     /// Sleeps until there are so many completions, or for some nanoseconds, less than a second; false where
-    /// the program has closed the descriptor.
+    /// the kernel lets nobody enter it any more (a closed descriptor, a seccomp filter).
     pub(super) fn wait_a_while(&self, completions: u32, ns: i64) -> bool {
         let time = __kernel_timespec { tv_sec: 0, tv_nsec: ns };
         let arg = io_uring_getevents_arg {
@@ -336,21 +336,30 @@ impl Queues {
             ts: (&raw const time).addr() as u64,
         };
         match -sys::enter(self.fd, 0, completions, self.wait_flags, Some(&arg)) {
-            libc::EBADF | libc::EOPNOTSUPP => {
+            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => super::Rest::sleep(),
+            error if error > 0 && !matches!(error, libc::EINTR | libc::ETIME | libc::EBADR) => {
                 super::Rest::sleep();
-                false
+                return false;
             }
-            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {
-                super::Rest::sleep();
-                true
-            }
-            _ => true,
+            _ => (),
         }
+        true
     }
 
     /// Whether the kernel may take requests for another thread's than the one that has put them in.
     pub(super) fn is_mixed(&self) -> bool {
         self.mixed.load(Ordering::Relaxed) != 0
+    }
+
+    /// The `user_data` of each entry that the kernel has not taken.
+    pub(super) fn not_taken(&self) -> impl Iterator<Item = u64> + '_ {
+        let head = self.sq_head().load(Ordering::Acquire);
+        let n = self.sq_tail().load(Ordering::Acquire).wrapping_sub(head).min(self.sq_entries);
+        (0..n).map(move |i| {
+            let at = head.wrapping_add(i) & (self.sq_entries - 1);
+            // SAFETY: masked; written before the tail was moved.
+            unsafe { (*self.sqes.add(at as usize)).user_data }
+        })
     }
 
     /// Has the kernel take all entries that are in the queue.

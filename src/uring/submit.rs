@@ -15,7 +15,7 @@ use super::setup::{enter, leave};
 use super::slots::{Ticket, Why};
 use super::table::{Place, find};
 use super::thread_end::Past;
-use super::{Rest, entry, pump, sys, thread_end, worker};
+use super::{INTERNAL, Rest, entry, pump, sys, thread_end, worker};
 use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
 use crate::gate::Turn;
 use crate::kernel;
@@ -170,7 +170,9 @@ unsafe fn submit_as_user(
             Ok(now) => {
                 // Another thread has come meanwhile, and requests go elsewhere.
                 if let Some(before) = last.filter(|last| !ptr::eq(last.queues, now.queues)) {
-                    before.submit(Batch::MOST as u32)?;
+                    before
+                        .submit(Batch::MOST as u32)
+                        .inspect_err(|_| let_go(context, before.queues))?;
                 }
                 last = Some(now);
             }
@@ -184,7 +186,7 @@ unsafe fn submit_as_user(
     }
     // One call for all of them. The kernel has read all that they name when it is over.
     if let Some(last) = last {
-        last.submit(batch.length as u32)?;
+        last.submit(batch.length as u32).inspect_err(|_| let_go(context, last.queues))?;
         remember_where(last.queues, past);
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
@@ -246,6 +248,14 @@ fn as_who_takes(place: &Place, context: &Context, me: usize, look: impl FnOnce()
         leave_gate(place, context.address());
         answer
     })
+}
+
+/// Lets nobody wait for what the kernel has not taken, now that it takes nothing any more.
+#[cold]
+fn let_go(context: &Context, queues: &Queues) {
+    for user_data in queues.not_taken().filter(|&user_data| user_data != INTERNAL) {
+        context.slots.get(user_data as u32).mark_done();
+    }
 }
 
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
