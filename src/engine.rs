@@ -88,22 +88,26 @@ pub(crate) fn destroy(ctx: io_context_t) -> c_int {
 /// As `io_submit`.
 #[inline(never)]
 pub(crate) unsafe fn submit(ctx: io_context_t, nr: c_long, list: *mut *mut iocb) -> c_int {
-    let call = || {
-        if is_uring() {
-            // SAFETY: upheld by the caller.
-            return unsafe { uring::submit(ctx, nr, list) };
-        }
-        // SAFETY: upheld by the caller; the kernel checks the pointers.
-        unsafe { kernel::io_submit(ctx, nr, list) }
-    };
     probes::submit_entry(ctx, nr);
     let answer = match stats::is_off() {
-        true => call(),
         // SAFETY: upheld by the caller.
-        false => unsafe { stats::submit(ctx, nr, list, call) },
+        true => unsafe { submit_uncounted(ctx, nr, list) },
+        // SAFETY: as above.
+        false => unsafe { stats::submit(ctx, nr, list, || submit_uncounted(ctx, nr, list)) },
     };
     probes::submit_return(ctx, answer);
     answer
+}
+
+/// # Safety
+/// As `io_submit`.
+unsafe fn submit_uncounted(ctx: io_context_t, nr: c_long, list: *mut *mut iocb) -> c_int {
+    if is_uring() {
+        // SAFETY: upheld by the caller.
+        return unsafe { uring::submit(ctx, nr, list) };
+    }
+    // SAFETY: upheld by the caller; the kernel checks the pointers.
+    unsafe { kernel::io_submit(ctx, nr, list) }
 }
 
 /// `io_cancel`

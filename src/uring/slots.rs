@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
-use super::free::Free;
+use super::free::{Free, NONE};
 use super::pump;
 use crate::abi::io_event;
 use crate::sync;
@@ -159,8 +159,21 @@ impl Slot {
             && self.state.load(Ordering::Acquire) & CANCELLED == 0
     }
 
+    #[inline(always)]
     fn event(&self, res: i32) -> io_event {
-        let res = match res {
+        let is_plain = res != -libc::ECANCELED && !self.is_poll();
+        io_event {
+            data: self.data.load(Ordering::Relaxed),
+            obj: self.obj.load(Ordering::Relaxed) as u64,
+            res: if is_plain { res } else { self.told_otherwise(res) }.into(),
+            res2: 0,
+        }
+    }
+
+    /// What the kernel's AIO tells, of a poll or of a request that was given up.
+    #[inline(never)]
+    fn told_otherwise(&self, res: i32) -> i32 {
+        match res {
             // The kernel's AIO gives a poll that was cancelled no bit.
             res if res == -libc::ECANCELED && self.is_poll() => 0,
             res if res == -libc::ECANCELED
@@ -174,12 +187,6 @@ impl Slot {
                 res & (asked | i32::from(libc::POLLERR | libc::POLLHUP))
             }
             res => res,
-        };
-        io_event {
-            data: self.data.load(Ordering::Relaxed),
-            obj: self.obj.load(Ordering::Relaxed) as u64,
-            res: res.into(),
-            res2: 0,
         }
     }
 }
@@ -238,6 +245,7 @@ impl Slots {
     }
 
     /// The event of a completion, whose slot is then to be freed.
+    #[inline(always)]
     pub(super) fn event(&self, cqe: &io_uring_cqe) -> io_event {
         self.of(cqe).event(cqe.res)
     }
@@ -276,22 +284,26 @@ impl Slots {
 /// Slots that are given back together: one compare-and-swap for all, at the end.
 pub(super) struct Chain<'a> {
     slots: &'a Slots,
-    first: Option<u32>,
+    /// [`NONE`] where there is none yet.
+    first: u32,
     last: u32,
 }
 
 impl<'a> Chain<'a> {
     pub(super) fn new(slots: &'a Slots) -> Self {
-        Chain { slots, first: None, last: 0 }
+        Chain { slots, first: NONE, last: NONE }
     }
 
+    #[inline(always)]
     pub(super) fn add(&mut self, number: u32) {
         let slot = self.slots.get(number);
         slot.state.store(0, Ordering::Relaxed);
-        slot.generation.fetch_add(1, Ordering::Release);
+        // Who gives a slot back is the only one to have it.
+        let generation = slot.generation.load(Ordering::Relaxed);
+        slot.generation.store(generation.wrapping_add(1), Ordering::Release);
         match self.first {
-            None => self.first = Some(number),
-            Some(_) => self.slots.get(self.last).next.store(number, Ordering::Relaxed),
+            NONE => self.first = number,
+            _ => self.slots.get(self.last).next.store(number, Ordering::Relaxed),
         }
         self.last = number;
     }
@@ -299,8 +311,8 @@ impl<'a> Chain<'a> {
 
 impl Drop for Chain<'_> {
     fn drop(&mut self) {
-        if let Some(first) = self.first {
-            self.slots.free.give(first, self.last, |n| &self.slots.get(n).next);
+        if self.first != NONE {
+            self.slots.free.give(self.first, self.last, |n| &self.slots.get(n).next);
         }
     }
 }
