@@ -161,10 +161,8 @@ unsafe extern "C" fn elsewhere(
     timeout: *const timespec,
     looked: bool,
 ) -> c_int {
-    let way = Way::default();
-    let request = Request::without_mask(ctx, min_nr, nr, events, timeout);
     // SAFETY: upheld by the caller.
-    unsafe { answer(&Request { way: &raw const way, ..request }, &way, looked) }
+    unsafe { answer(Request::without_mask(ctx, min_nr, nr, events, timeout), looked) }
 }
 
 /// `io_pgetevents`
@@ -172,30 +170,31 @@ unsafe extern "C" fn elsewhere(
 /// # Safety
 /// As `io_pgetevents`.
 pub(crate) unsafe fn get_events_masked(request: Request) -> c_int {
-    let way = Way::default();
     // SAFETY: upheld by the caller.
-    unsafe { answer(&Request { way: &raw const way, ..request }, &way, false) }
+    unsafe { answer(request, false) }
 }
 
 /// The answer to a request, counted and told.
 ///
 /// # Safety
-/// As `io_getevents`; `way` is the request's.
+/// As `io_getevents`.
 #[inline(never)]
-unsafe fn answer(request: &Request, way: &Way, looked: bool) -> c_int {
+unsafe fn answer(request: Request, looked: bool) -> c_int {
+    let way = Way::default();
+    let request = Request { way: &raw const way, ..request };
     let answer = if is_uring() {
         // SAFETY: upheld by the caller, as below.
-        unsafe { uring::get_events(*request) }
+        unsafe { uring::get_events(request) }
     } else if looked {
         // SAFETY: as above.
-        unsafe { context::get_events_of_too_few(*request) }
+        unsafe { context::get_events_of_too_few(request) }
     } else {
         // SAFETY: as above.
-        unsafe { context::get_events_anyhow(*request) }
+        unsafe { context::get_events_anyhow(request) }
     };
     if !stats::is_off() {
         // SAFETY: as many events as the answer says have just been written there.
-        unsafe { stats::reaped(request, answer, way) };
+        unsafe { stats::reaped(&request, answer, &way) };
     }
     match way.source() {
         Source::Ring => probes::reap_ring(request.context, answer),
