@@ -102,7 +102,7 @@ fn give_up_what_may_not_end(context: &Context) {
     context.queues().iter().for_each(Queues::submit_all);
     for (user_data, slot) in context.slots.in_flight(may_never_end) {
         // As if the program had asked: a poll is not submitted anew.
-        slot.mark_cancelled();
+        slot.mark_cancelled(user_data);
         context.cancel(user_data);
     }
 }
