@@ -413,7 +413,7 @@ pub(super) fn submit_again(
             queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         }
         // It cannot be had again, so it counts as cancelled.
-        Err(_) => slot.mark_cancelled(),
+        Err(_) => slot.mark_cancelled(cqe.user_data),
     }
     true
 }
@@ -454,7 +454,7 @@ pub(crate) unsafe fn cancel(
     let mut found = context.slots.in_flight(|slot| slot.is_of(iocb.addr()));
     // One whose event nobody has taken yet may have the same iocb.
     let cancelled = found.any(|(user_data, slot)| {
-        slot.give_up(Why::Cancelled, || {
+        slot.give_up(user_data, Why::Cancelled, || {
             context.cancel(user_data) || slot.is_poll() && cancel_orphan(place, context, user_data)
         })
     });
