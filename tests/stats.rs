@@ -429,6 +429,21 @@ fn a_report_that_finds_no_room_does_not_stop_the_program() {
 }
 
 #[test]
+fn a_clock_that_jumps_gives_no_nonsense() {
+    let program = Program::new("another_time", &[]);
+    for engine in ENGINES {
+        let reports = program.reports(&[("LIBAIO_ENGINE", engine)]);
+        for report in &reports {
+            // A program is not given two minutes.
+            assert!(number(report, "submit", "max_ns") < 120_000_000_000, "{report}");
+        }
+        let of_child: Vec<_> = reports.iter().filter(|r| r["pid"] == reports[0]["pid"]).collect();
+        assert_eq!(of_child.len(), 2);
+        assert_eq!(number(of_child[1], "submit", "calls"), 1000);
+    }
+}
+
+#[test]
 fn a_descriptor_that_the_program_took_is_left_alone() {
     // Also where it began with no stderr, whose number the file then has.
     for script in ["exec \"$0\"", "exec \"$0\" stderr 2>&-"] {

@@ -2,9 +2,9 @@
 //! ask the kernel's (by vDSO) is most of what counting costs.
 //!
 //! The TSC is used where the kernel itself names it as its clock source. Its pace is learnt by the kernel's
-//! clock in the first moments (by which calls are timed meanwhile), and learnt anew up to fifty times a
-//! second. Where it is another all at once (a machine that slept, or was moved to another one), the
-//! kernel's clock is used for good.
+//! clock in the first moments (by which calls are timed meanwhile), twice, and learnt anew up to fifty times
+//! a second. Where it is another all at once (a machine that slept, or was moved to another one; a child in
+//! another time namespace), the kernel's clock is used for good.
 
 use crate::system::now_ns;
 
@@ -88,6 +88,8 @@ mod tsc {
 
     /// See `Timed`; 0 while it is not known.
     static PACE: AtomicU64 = AtomicU64::new(0);
+    /// The pace that the last look gave; 0 before there is one.
+    static SEEN: AtomicU64 = AtomicU64::new(0);
     /// When the next look is due, in ticks.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     /// The last look at both clocks; 0 ticks where the TSC is of no use, and while a thread looks anew.
@@ -164,8 +166,10 @@ mod tsc {
         // Else it was interrupted, or is too early: as signed numbers, since a processor may run ahead.
         if took <= since as i64 / GOOD {
             let new = pace_of(since, ns.wrapping_sub(NS.load(Relaxed)));
-            let goes_on = agree(PACE.load(Relaxed), new);
-            PACE.store(if goes_on { new } else { 0 }, Relaxed);
+            let before = SEEN.swap(new, Relaxed);
+            let goes_on = agree(before, new);
+            // The first alone is not believed: in that time the machine may have slept.
+            PACE.store(if goes_on && before != 0 { new } else { 0 }, Relaxed);
             NS.store(ns, Relaxed);
             NEXT.store(start.wrapping_add(since), Relaxed);
             look = if goes_on { start } else { 0 };
@@ -187,8 +191,11 @@ mod tsc {
     }
 
     #[cfg(test)]
-    mod tests {
+    pub(super) mod tests {
         use super::*;
+
+        /// Who tries the clocks of the process.
+        static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
         #[test]
         fn the_pace_is_that_of_the_kernels_clock() {
@@ -208,6 +215,66 @@ mod tsc {
             assert!(!agree(1 << 31, 0));
         }
 
+        /// Has the clocks forget all, for who has them alone.
+        pub(in super::super) fn forget() -> std::sync::MutexGuard<'static, ()> {
+            let alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            for word in [&PACE, &SEEN, &NEXT, &TICKS, &NS] {
+                word.store(0, Relaxed);
+            }
+            alone
+        }
+
+        /// Sets a last look that was so long ago.
+        fn looked(ticks_ago: u64, ns_ago: u64) {
+            NS.store(now_ns().wrapping_sub(ns_ago), Relaxed);
+            TICKS.store(ticks().saturating_sub(ticks_ago), Relaxed);
+        }
+
+        /// Has a look that is not interrupted.
+        fn look() {
+            let before = TICKS.load(Relaxed);
+            while TICKS.load(Relaxed) == before {
+                learn_anew();
+            }
+        }
+
+        #[test]
+        fn a_first_pace_that_the_second_gainsays_is_not_used() {
+            // The machine slept for a day, which the kernel's clock leaves out or the processor's does.
+            for (ticks_ago, ns_ago) in [(1 << 47, 20_000_000), (1 << 27, 86_400_000_000_000)] {
+                let _alone = forget();
+                looked(ticks_ago.min(ticks() / 2), ns_ago);
+                look();
+                assert!(PACE.load(Relaxed) == 0 && SEEN.load(Relaxed) != 0);
+                look();
+                assert_eq!((PACE.load(Relaxed), TICKS.load(Relaxed)), (0, 0));
+            }
+        }
+
+        #[test]
+        fn a_first_pace_that_the_second_confirms_is_used() {
+            let is_used = || {
+                let _alone = forget();
+                looked(0, 0);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                look();
+                assert_eq!(PACE.load(Relaxed), 0);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                look();
+                PACE.load(Relaxed) != 0 && PACE.load(Relaxed) == SEEN.load(Relaxed)
+            };
+            // Whoever is interrupted between the two clocks gets a wrong pace.
+            assert!((0..1000).any(|_| is_used()));
+        }
+
+        #[test]
+        fn a_clock_that_was_given_up_is_not_learnt_by_who_is_late() {
+            let _alone = forget();
+            // Who began before that, and ends when another look is due.
+            super::super::Timed { pace: 1 << 31, start: ticks() }.ns();
+            assert_eq!((PACE.load(Relaxed), TICKS.load(Relaxed)), (0, 0));
+        }
+
         #[test]
         fn ticks_are_nanoseconds_at_that_pace() {
             assert_eq!((ns_of(3, 1 << 32), ns_of(3, 1 << 31), ns_of(0, 1 << 31)), (3, 1, 0));
@@ -221,14 +288,10 @@ mod tsc {
 mod tests {
     use super::*;
 
-    /// Once in a process, as where calls are counted.
-    fn begin() {
-        static BEGUN: std::sync::Once = std::sync::Once::new();
-        BEGUN.call_once(super::begin);
-    }
-
     #[test]
     fn a_call_takes_as_long_by_either_clock() {
+        #[cfg(target_arch = "x86_64")]
+        let _alone = tsc::tests::forget();
         begin();
         // Until the pace is known, where it can be.
         let until = now_ns() + 400_000_000;
@@ -249,6 +312,8 @@ mod tests {
 
     #[test]
     fn threads_that_learn_the_pace_at_a_time_do_not_spoil_it() {
+        #[cfg(target_arch = "x86_64")]
+        let _alone = tsc::tests::forget();
         begin();
         let until = now_ns() + 1_000_000_000;
         let calls = move || {
