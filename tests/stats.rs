@@ -444,6 +444,28 @@ fn a_clock_that_jumps_gives_no_nonsense() {
 }
 
 #[test]
+fn a_file_of_the_programs_that_got_the_number_of_stderr_is_left_alone() {
+    let program = Program::new("stderr_is_a_file", &[]);
+    let content = |script| {
+        let ran = program.run(script, &[("LIBAIO_STATS", "1")]);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+        let files = program.files();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].1.clone()
+    };
+    assert_eq!(content("exec \"$0\""), "");
+    // The twins: a log, and what a shell makes of stderr.
+    let log = content("exec \"$0\" log");
+    assert!(log.contains(" at destroy, ") && log.contains(" at exit, "), "{log}");
+    fs::remove_file(program.folder.path().join("file")).expect("removed");
+    let program = Program::new("reuses_an_address", &[]);
+    let ran = program.run("exec \"$0\" 2>log", &[("LIBAIO_STATS", "1")]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let log = &program.files()[0].1;
+    assert_eq!(log.matches(" at destroy, ").count(), 2, "{log}");
+}
+
+#[test]
 fn a_descriptor_that_the_program_took_is_left_alone() {
     // Also where it began with no stderr, whose number the file then has.
     for script in ["exec \"$0\"", "exec \"$0\" stderr 2>&-"] {

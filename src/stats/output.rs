@@ -19,10 +19,10 @@ use libc::timespec;
 use super::block::Block;
 use super::ledger;
 use super::report::{Report, What};
-use crate::config;
 use crate::gate::Pause as _;
 use crate::system::{self, ShortSleep};
 use crate::text::Text;
+use crate::{config, uring};
 
 /// All zero: nothing was asked for yet.
 pub(super) struct Output {
@@ -122,7 +122,7 @@ impl Output {
         let mut report = report.of(what, block);
         let fd = self.fd.load(Ordering::Relaxed);
         let expected = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
-        if fd < 0 || (expected.1 != 0 && identity(fd) != expected) {
+        if fd < 0 || (expected.1 != 0 && identity(fd) != expected) || is_of_data(fd) {
             return;
         }
         system::errno_kept(|| {
@@ -164,6 +164,13 @@ fn take_signals_of_a_write() {
         let size = crate::kernel::SIGSET_SIZE;
         libc::syscall(libc::SYS_rt_sigtimedwait, set.as_ptr(), nothing, &raw const no_wait, size);
     }
+}
+
+/// Whether that looks like a file of the program's data, which gets the number of stderr where a daemon has closed
+/// it: such are open for reading too, and not for appending.
+fn is_of_data(fd: c_int) -> bool {
+    uring::flags_of(fd) & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_RDWR
+        && matches!(uring::kind_of(fd) as libc::mode_t, libc::S_IFREG | libc::S_IFBLK)
 }
 
 /// Device and inode of a descriptor.

@@ -112,13 +112,13 @@ pub(super) fn close(fd: c_int) {
 }
 
 /// The flags of a descriptor that I/O can be asked of (`F_GETFL`), or `-EBADF`.
-pub(super) fn flags_of(fd: c_int) -> c_int {
+pub(crate) fn flags_of(fd: c_int) -> c_int {
     // SAFETY: no pointer.
     answer(|| unsafe { libc::syscall(libc::SYS_fcntl, fd as c_long, libc::F_GETFL as c_long) })
 }
 
 /// The kind of a descriptor's file: the `S_IFMT` bits, 0 for an anonymous one; or `-errno`.
-pub(super) fn kind_of(fd: c_int) -> c_int {
+pub(crate) fn kind_of(fd: c_int) -> c_int {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure.
     let answer = answer(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) as c_long });
