@@ -82,6 +82,12 @@ fn more_completions_than_a_queue_holds() {
 }
 
 #[test]
+fn who_wants_fewer_is_woken_first() {
+    let ran = run_with("uring/who_wants_fewer_is_woken_first", &[URING]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
 fn requests_outlive_their_thread() {
     holds("uring/requests_outlive_their_thread");
 }

@@ -45,8 +45,8 @@ pub(super) struct Context {
     unasked: Unasked,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
-    /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
-    /// counts.
+    /// How many threads sleep in the kernel until there are completions, and [`PATIENT`] for each of them
+    /// that does so until there are several.
     sleepers: AtomicU32,
     /// The number of its place in the table.
     place: usize,
@@ -313,10 +313,10 @@ impl Context {
         sys::close(own);
     }
 
-    /// How many threads sleep in the kernel until there are completions.
+    /// Who sleeps in the kernel until there are completions: 0 for nobody.
     pub(super) fn sleepers(&self) -> u32 {
-        fence(Ordering::SeqCst); // pairs with those in `Sleeper::on`, where nothing else has done so
-        self.sleepers.load(Ordering::SeqCst) + self.sharing.sleepers()
+        fence(Ordering::SeqCst); // pairs with the one in `falls_asleep`, where nothing else has done so
+        self.sleepers.load(Ordering::Relaxed)
     }
 
     /// Gives back all that the context has, itself included. Nobody uses it, and nothing is in flight.
@@ -377,30 +377,41 @@ fn placed_memory<'a>(
     result
 }
 
+/// What one who sleeps until there are several completions counts, beside 1.
+const PATIENT: u32 = 1 << 16;
+
 /// Counts a thread that is about to sleep until there are completions.
 pub(super) struct Sleeper<'a> {
     context: &'a Context,
     /// Whether it sleeps on the quiet io_uring alone, to which requests go until it wakes.
     pub(super) alone: bool,
+    counts: u32,
 }
 
 impl<'a> Sleeper<'a> {
-    pub(super) fn on(context: &'a Context, me: usize) -> Self {
-        let alone = context.sharing.falls_asleep(me);
-        if !alone {
-            context.sleepers.fetch_add(1, Ordering::SeqCst);
-            fence(Ordering::SeqCst); // pairs with the one in `work` (`pump.rs`)
-        }
-        Sleeper { context, alone }
+    /// `more`: how many completions it wants.
+    pub(super) fn on(context: &'a Context, me: usize, more: u32) -> Self {
+        let counts = if more > 1 { PATIENT + 1 } else { 1 };
+        context.sleepers.fetch_add(counts, Ordering::Relaxed);
+        let alone = context.sharing.falls_asleep(me); // with the fence that counting wants
+        Sleeper { context, alone, counts }
+    }
+
+    /// Whether it may sleep in `io_uring_enter`. The kernel wakes those who do so in their order, up to the
+    /// first for whom there are too few (`io_wake_function`). So who wants several does so where nobody else
+    /// sleeps, and who comes later polls.
+    pub(super) fn may_enter(&self) -> bool {
+        // Of two who count themselves one sees the other at least.
+        let all = self.context.sleepers();
+        all == self.counts || all < PATIENT
     }
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
+        self.context.sleepers.fetch_sub(self.counts, Ordering::AcqRel);
         if self.alone {
             self.context.sharing.wakes();
-        } else {
-            self.context.sleepers.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
