@@ -429,7 +429,7 @@ fn sleep_in_kernel(
     }
     let me = this_thread();
     let more = more.min(context.quiet().most_wanted(&context.slots));
-    let counted = Sleeper::on(context, me, more);
+    let mut counted = Sleeper::on(context, me);
     // A handler that comes in from here on, and submits, asks by itself.
     context.ask_now();
     if place.life.is_over() || context.pump.is_on() {
@@ -437,7 +437,7 @@ fn sleep_in_kernel(
     }
     let only = if counted.alone { Some(context.quiet()) } else { context.only(me) };
     // As io_pgetevents, and unlike io_uring_enter, ppoll goes on after a stop.
-    let Some(queues) = only.filter(|_| !request.with_mask && counted.may_enter()) else {
+    let Some(queues) = only.filter(|_| !request.with_mask && counted.may_enter(more)) else {
         let fds = only.map_or(context.descriptors(), |only| [only.fd, -1]);
         return after(sys::wait_readable(fds, time_or_none, request.sigmask), request.sigmask);
     };
