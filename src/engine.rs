@@ -88,22 +88,26 @@ pub(crate) fn destroy(ctx: io_context_t) -> c_int {
 /// As `io_submit`.
 #[inline(never)]
 pub(crate) unsafe fn submit(ctx: io_context_t, nr: c_long, list: *mut *mut iocb) -> c_int {
-    let call = || {
-        if is_uring() {
-            // SAFETY: upheld by the caller.
-            return unsafe { uring::submit(ctx, nr, list) };
-        }
-        // SAFETY: upheld by the caller; the kernel checks the pointers.
-        unsafe { kernel::io_submit(ctx, nr, list) }
-    };
     probes::submit_entry(ctx, nr);
     let answer = match stats::is_off() {
-        true => call(),
         // SAFETY: upheld by the caller.
-        false => unsafe { stats::submit(ctx, nr, list, call) },
+        true => unsafe { submit_uncounted(ctx, nr, list) },
+        // SAFETY: as above.
+        false => unsafe { stats::submit(ctx, nr, list, || submit_uncounted(ctx, nr, list)) },
     };
     probes::submit_return(ctx, answer);
     answer
+}
+
+/// # Safety
+/// As `io_submit`.
+unsafe fn submit_uncounted(ctx: io_context_t, nr: c_long, list: *mut *mut iocb) -> c_int {
+    if is_uring() {
+        // SAFETY: upheld by the caller.
+        return unsafe { uring::submit(ctx, nr, list) };
+    }
+    // SAFETY: upheld by the caller; the kernel checks the pointers.
+    unsafe { kernel::io_submit(ctx, nr, list) }
 }
 
 /// `io_cancel`
@@ -157,10 +161,8 @@ unsafe extern "C" fn elsewhere(
     timeout: *const timespec,
     looked: bool,
 ) -> c_int {
-    let way = Way::default();
-    let request = Request::without_mask(ctx, min_nr, nr, events, timeout);
     // SAFETY: upheld by the caller.
-    unsafe { answer(&Request { way: &raw const way, ..request }, &way, looked) }
+    unsafe { answer(Request::without_mask(ctx, min_nr, nr, events, timeout), looked) }
 }
 
 /// `io_pgetevents`
@@ -168,30 +170,31 @@ unsafe extern "C" fn elsewhere(
 /// # Safety
 /// As `io_pgetevents`.
 pub(crate) unsafe fn get_events_masked(request: Request) -> c_int {
-    let way = Way::default();
     // SAFETY: upheld by the caller.
-    unsafe { answer(&Request { way: &raw const way, ..request }, &way, false) }
+    unsafe { answer(request, false) }
 }
 
 /// The answer to a request, counted and told.
 ///
 /// # Safety
-/// As `io_getevents`; `way` is the request's.
+/// As `io_getevents`.
 #[inline(never)]
-unsafe fn answer(request: &Request, way: &Way, looked: bool) -> c_int {
+unsafe fn answer(request: Request, looked: bool) -> c_int {
+    let way = Way::default();
+    let request = Request { way: &raw const way, ..request };
     let answer = if is_uring() {
         // SAFETY: upheld by the caller, as below.
-        unsafe { uring::get_events(*request) }
+        unsafe { uring::get_events(request) }
     } else if looked {
         // SAFETY: as above.
-        unsafe { context::get_events_of_too_few(*request) }
+        unsafe { context::get_events_of_too_few(request) }
     } else {
         // SAFETY: as above.
-        unsafe { context::get_events_anyhow(*request) }
+        unsafe { context::get_events_anyhow(request) }
     };
     if !stats::is_off() {
         // SAFETY: as many events as the answer says have just been written there.
-        unsafe { stats::reaped(request, answer, way) };
+        unsafe { stats::reaped(&request, answer, &way) };
     }
     match way.source() {
         Source::Ring => probes::reap_ring(request.context, answer),

@@ -38,6 +38,22 @@ pub(crate) trait Ring {
     /// # Safety
     /// `to` has room for `n` events, and the slots hold events that nobody else takes.
     unsafe fn copy(&self, first: u32, n: u32, to: *mut io_event);
+
+    /// [`Ring::copy`] across the wrap.
+    ///
+    /// # Safety
+    /// As [`Ring::copy`].
+    #[inline(always)]
+    unsafe fn copy_wrapped(&self, first: u32, n: u32, to: *mut io_event) {
+        let up_to_wrap = n.min(self.nr() - first);
+        // SAFETY: upheld by the caller; the two parts are `n` together.
+        unsafe {
+            self.copy(first, up_to_wrap, to);
+            if up_to_wrap < n {
+                self.copy(0, n - up_to_wrap, to.add(up_to_wrap as usize));
+            }
+        }
+    }
 }
 
 /// How far a reap on this context has come, for a signal handler that interrupts it. Only the
@@ -85,22 +101,6 @@ fn available(nr: u32, head: u32, tail: u32) -> u32 {
     if head <= tail { tail - head } else { nr - head + tail }
 }
 
-/// Copies `n` events from `first` on, across the wrap; returns the index after them.
-///
-/// # Safety
-/// As [`Ring::copy`].
-#[inline(always)]
-unsafe fn copy_wrapped(ring: &impl Ring, first: u32, n: u32, to: *mut io_event) {
-    let up_to_wrap = n.min(ring.nr() - first);
-    // SAFETY: upheld by the caller; the two parts are `n` together.
-    unsafe {
-        ring.copy(first, up_to_wrap, to);
-        if up_to_wrap < n {
-            ring.copy(0, n - up_to_wrap, to.add(up_to_wrap as usize));
-        }
-    }
-}
-
 /// The index `n` after `index`.
 #[inline(always)]
 fn after(nr: u32, index: u32, n: u32) -> u32 {
@@ -142,7 +142,7 @@ pub(crate) unsafe fn reap(
         compiler_fence(Ordering::SeqCst);
         if nest.disturbed.load(Ordering::Relaxed) == 0 {
             // SAFETY: the events are taken by the line above; room as the caller says.
-            unsafe { copy_wrapped(ring, head, n, to) };
+            unsafe { ring.copy_wrapped(head, n, to) };
             break n;
         }
         nest.stage.store(OPEN, Ordering::Relaxed);
@@ -220,7 +220,7 @@ pub(crate) unsafe fn reap_nested(
         return Reaped::Taken(0);
     }
     // SAFETY: the events from `head` on are not the interrupted reap's; room as the caller says.
-    unsafe { copy_wrapped(ring, head, n, to) };
+    unsafe { ring.copy_wrapped(head, n, to) };
     let end = after(nr, head, n);
     if restarts {
         ring.publish(end);

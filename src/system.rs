@@ -74,17 +74,21 @@ pub(crate) fn refuses<T>(pointer: *const T) -> bool {
 }
 
 /// Sleeps for `ns` nanoseconds, less than a second, under a signal mask; 0 or an error number.
-#[inline(never)]
 pub(crate) fn sleep_under(ns: u64, mask: *const sigset_t) -> c_int {
+    poll(ptr::null_mut(), ns, mask)
+}
+
+/// [`sleep_under`], unless or until a descriptor, if there is one, is ready; its `revents` tell.
+#[inline(never)]
+pub(crate) fn poll(descriptor: *mut libc::pollfd, ns: u64, mask: *const sigset_t) -> c_int {
     let mut time = timespec { tv_sec: 0, tv_nsec: ns as _ };
     errno_kept(|| {
-        // SAFETY: no descriptor; the kernel checks the mask, and may write the time that is left.
+        // SAFETY: one descriptor or none; the kernel checks the mask, and may write the time that is left.
         let answer = unsafe {
-            let none: *mut libc::pollfd = ptr::null_mut();
-            let size = crate::kernel::SIGSET_SIZE;
-            libc::syscall(libc::SYS_ppoll, none, 0 as c_long, &raw mut time, mask, size)
+            let (n, size) = (c_long::from(!descriptor.is_null()), crate::kernel::SIGSET_SIZE);
+            libc::syscall(libc::SYS_ppoll, descriptor, n, &raw mut time, mask, size)
         };
-        if answer == 0 { 0 } else { errno() }
+        if answer >= 0 { 0 } else { errno() }
     })
 }
 

@@ -406,12 +406,38 @@ fn a_report_that_nobody_reads_does_no_harm() {
 }
 
 #[test]
-fn a_descriptor_that_the_program_took_is_left_alone() {
-    let program = Program::new("closes_all_descriptors", &[]);
-    let ran = program.run("exec \"$0\"", &[("LIBAIO_STATS", "stats")]);
-    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+fn a_report_that_makes_a_file_too_large_does_no_harm() {
+    let program = Program::new("file_may_not_grow", &[]);
+    assert_eq!(program.run("exec \"$0\"", &[("LIBAIO_STATS", "stats")]).status, 0);
     let files = program.files();
-    assert_eq!((files.len(), files[0].1.as_str()), (1, ""), "{files:?}");
+    assert!(files.len() == 1 && files[0].1.len() == 100, "{files:?}");
+    // The twin: what the program writes itself ends it.
+    assert_eq!(program.run("exec \"$0\" itself", &[]).status, 128 + libc::SIGXFSZ);
+}
+
+#[test]
+fn a_report_that_finds_no_room_does_not_stop_the_program() {
+    let program = Program::new("stderr_is_full", &[]);
+    let json = [("LIBAIO_STATS", "1"), ("LIBAIO_STATS_FORMAT", "json")];
+    assert_eq!(program.run("exec timeout -s KILL 60 \"$0\"", &json).status, 0);
+    // The twin: what comes after there is room again is there, and nothing else.
+    let ran = program.run("exec timeout -s KILL 60 \"$0\" reads", &json);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let reports = parsed(&ran.stdout);
+    let sizes: Vec<_> = reports.iter().map(|r| number(r, "contexts", "maxevents")).collect();
+    assert_eq!(sizes, [2], "{}", ran.stdout);
+}
+
+#[test]
+fn a_descriptor_that_the_program_took_is_left_alone() {
+    // Also where it began with no stderr, whose number the file then has.
+    for script in ["exec \"$0\"", "exec \"$0\" stderr 2>&-"] {
+        let program = Program::new("closes_all_descriptors", &[]);
+        let ran = program.run(script, &[("LIBAIO_STATS", "stats")]);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{script}");
+        let files = program.files();
+        assert_eq!((files.len(), files[0].1.as_str()), (1, ""), "{script}: {files:?}");
+    }
 }
 
 /// The most instructions of an `io_getevents` that finds its one event in the ring, with nothing counted.

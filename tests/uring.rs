@@ -77,6 +77,16 @@ fn closed_descriptors_end_a_wait() {
 }
 
 #[test]
+fn what_cannot_be_submitted_is_not_waited_for() {
+    holds_here_alone("what_cannot_be_submitted_is_not_waited_for");
+}
+
+#[test]
+fn several_wait_beside_an_ended_threads_polls() {
+    holds("uring/several_wait_beside_an_ended_threads_polls");
+}
+
+#[test]
 fn more_completions_than_a_queue_holds() {
     holds("uring/more_completions_than_a_queue_holds");
 }

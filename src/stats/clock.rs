@@ -74,14 +74,15 @@ mod fast {
 #[cfg(target_arch = "x86_64")]
 mod tsc {
     use core::ffi::c_long;
-    use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use core::sync::atomic::AtomicU64;
+    use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
     use crate::system::{self, now_ns};
 
     /// How long the pace is learnt.
     const LEARNT_NS: u64 = 20_000_000;
     /// A look at both clocks is good where it takes no more than one in so many of the ticks since the last.
-    const GOOD: u64 = 256;
+    const GOOD: i64 = 256;
     /// A pace is another where it differs by one in so many.
     const ANOTHER: u64 = 8;
 
@@ -89,8 +90,7 @@ mod tsc {
     static PACE: AtomicU64 = AtomicU64::new(0);
     /// When the next look is due, in ticks.
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    /// The last look at both clocks; 0 ticks where the TSC is of no use. (Of two threads that look at a time
-    /// each may have written one: that makes a small error in the next pace, or ends its use.)
+    /// The last look at both clocks; 0 ticks where the TSC is of no use, and while a thread looks anew.
     static TICKS: AtomicU64 = AtomicU64::new(0);
     static NS: AtomicU64 = AtomicU64::new(0);
 
@@ -118,8 +118,12 @@ mod tsc {
     /// See [`super::begin`].
     pub(super) fn begin() {
         if keeps_time() {
-            NS.store(now_ns(), Relaxed);
-            TICKS.store(ticks(), Relaxed);
+            let (start, ns) = (ticks(), now_ns());
+            // Else it was interrupted, and the first pace would be wrong by as much: by a hundredth at the most.
+            if ticks().wrapping_sub(start) < LEARNT_NS / 100 {
+                NS.store(ns, Relaxed);
+                TICKS.store(start, Relaxed);
+            }
         }
     }
 
@@ -148,18 +152,25 @@ mod tsc {
     #[cold]
     #[inline(never)]
     pub(super) fn learn_anew() {
-        let (start, ns) = (ticks(), now_ns());
-        let took = ticks().wrapping_sub(start);
-        let since = start.wrapping_sub(TICKS.load(Relaxed));
-        if took > since / GOOD {
-            return; // it was interrupted
+        // Nobody else learns it meanwhile.
+        let last = TICKS.swap(0, Acquire);
+        if last == 0 {
+            return;
         }
-        let new = pace_of(since, ns.wrapping_sub(NS.load(Relaxed)));
-        let goes_on = agree(PACE.load(Relaxed), new);
-        PACE.store(if goes_on { new } else { 0 }, Relaxed);
-        TICKS.store(if goes_on { start } else { 0 }, Relaxed);
-        NS.store(ns, Relaxed);
-        NEXT.store(start.wrapping_add(since), Relaxed);
+        let mut look = last;
+        let (start, ns) = (ticks(), now_ns());
+        let took = ticks().wrapping_sub(start) as i64;
+        let since = start.wrapping_sub(last);
+        // Else it was interrupted, or is too early: as signed numbers, since a processor may run ahead.
+        if took <= since as i64 / GOOD {
+            let new = pace_of(since, ns.wrapping_sub(NS.load(Relaxed)));
+            let goes_on = agree(PACE.load(Relaxed), new);
+            PACE.store(if goes_on { new } else { 0 }, Relaxed);
+            NS.store(ns, Relaxed);
+            NEXT.store(start.wrapping_add(since), Relaxed);
+            look = if goes_on { start } else { 0 };
+        }
+        TICKS.store(look, Release);
     }
 
     /// The pace where so many ticks took so long; 0 where there is none.
@@ -210,6 +221,12 @@ mod tsc {
 mod tests {
     use super::*;
 
+    /// Once in a process, as where calls are counted.
+    fn begin() {
+        static BEGUN: std::sync::Once = std::sync::Once::new();
+        BEGUN.call_once(super::begin);
+    }
+
     #[test]
     fn a_call_takes_as_long_by_either_clock() {
         begin();
@@ -227,6 +244,24 @@ mod tests {
             let ns = timed.ns();
             let outer = now_ns() - outer;
             assert!(inner - inner / 2 <= ns && ns <= outer + outer / 2, "{inner} {ns} {outer}");
+        }
+    }
+
+    #[test]
+    fn threads_that_learn_the_pace_at_a_time_do_not_spoil_it() {
+        begin();
+        let until = now_ns() + 1_000_000_000;
+        let calls = move || {
+            let mut known = false;
+            while now_ns() < until {
+                Timed::start().ns();
+                known |= fast::pace() != 0;
+            }
+            known && fast::pace() == 0
+        };
+        let threads: std::vec::Vec<_> = (0..4).map(|_| std::thread::spawn(calls)).collect();
+        for thread in threads {
+            assert!(!thread.join().expect("an end"), "it was known, and is not");
         }
     }
 }

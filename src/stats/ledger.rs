@@ -215,7 +215,7 @@ pub(super) fn other() -> &'static Block {
 pub(super) fn begin(context: io_context_t, begin: impl FnOnce(&Block)) -> bool {
     // One that was destroyed by system call is still there.
     if let Some(gone) = take(context) {
-        gone.give_back();
+        gone.give_back(false);
     }
     let address = context.addr();
     let free = |p: &&Place| p.take(0, RESERVED);
@@ -245,18 +245,20 @@ pub(super) fn take(context: io_context_t) -> Option<Ended> {
 }
 
 impl Ended {
-    pub(super) fn block(&self) -> Option<&'static Block> {
-        self.place.block()
-    }
-
-    /// Adds them to those of all that have ended; the place is another context's.
+    /// Reports them, if that is wanted, and adds them to those of all that have ended; the place is another
+    /// context's.
     #[inline(never)]
-    pub(super) fn give_back(self) {
-        self.ledger.locked(|| {
-            if let Some(block) = self.block() {
-                block.add_to(&self.ledger.ended);
+    pub(super) fn give_back(self, reported: bool) {
+        let Ended { place, ledger } = self;
+        ledger.locked(|| {
+            if let Some(block) = place.block() {
+                if reported {
+                    let address = place.address.load(Ordering::Relaxed) & !ENDING;
+                    output::report_end_of(address, block, &ledger.output);
+                }
+                block.add_to(&ledger.ended);
             }
-            self.place.address.store(0, Ordering::Release);
+            place.address.store(0, Ordering::Release);
         });
     }
 }

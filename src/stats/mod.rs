@@ -254,8 +254,7 @@ pub(crate) fn destroy(context: io_context_t, call: impl FnOnce() -> c_int) -> c_
         ledger::side_of(context, Role::Submits).block.error(word::CALL_ERRORS, -answer);
     }
     if let Some(ended) = ended {
-        output::report_end_of(context, &ended);
-        ended.give_back();
+        ended.give_back(true);
     }
     answer
 }

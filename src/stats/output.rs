@@ -12,14 +12,13 @@
 use core::ffi::{c_int, c_long, c_ulong};
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use libc::timespec;
 
 use super::block::Block;
-use super::ledger::{self, Ended};
+use super::ledger;
 use super::report::{Report, What};
-use crate::abi::io_context_t;
 use crate::config;
 use crate::gate::Pause as _;
 use crate::system::{self, ShortSleep};
@@ -30,9 +29,11 @@ pub(super) struct Output {
     state: AtomicU32,
     /// A descriptor, or -1 where none could be had.
     fd: AtomicI32,
-    /// Device and inode of a file.
+    /// Device and inode of a file; 0 for stderr.
     device: AtomicU64,
     inode: AtomicU64,
+    /// Whether the last report had to wait for room in vain: the next one does not wait.
+    full: AtomicBool,
 }
 
 const CLOSED: u32 = 0;
@@ -114,39 +115,48 @@ impl Output {
         }
     }
 
-    /// Writes a report, in one piece where the file takes it so.
-    fn write(&self, mut report: &[u8]) {
+    /// Writes a report, in one piece where the file takes it so. The caller has signals blocked, and the ledger's
+    /// lock: hence a pipe that is full is given a second, and no more.
+    #[inline(never)]
+    fn write(&self, report: &mut Report<'_>, what: What, block: &Block) {
+        let mut report = report.of(what, block);
         let fd = self.fd.load(Ordering::Relaxed);
         let expected = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
-        if fd < 0 || (fd != STDERR && identity(fd) != expected) {
+        if fd < 0 || (expected.1 != 0 && identity(fd) != expected) {
             return;
         }
-        // A pipe that nobody reads must not end the program.
-        system::with_signals_blocked(|_| {
-            system::errno_kept(|| {
-                while !report.is_empty() {
-                    // SAFETY: the bytes are ours.
-                    let n = unsafe {
-                        libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
-                    };
-                    if n <= 0 {
-                        break;
-                    }
-                    report = report.get(n as usize..).unwrap_or(&[]);
+        system::errno_kept(|| {
+            while !report.is_empty() && self.has_room(fd) {
+                // SAFETY: the bytes are ours.
+                let n = unsafe {
+                    libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
+                };
+                if n <= 0 {
+                    take_signals_of_a_write();
+                    break;
                 }
-                if system::errno() == libc::EPIPE && !report.is_empty() {
-                    take_broken_pipe();
-                }
-            });
+                report = report.get(n as usize..).unwrap_or(&[]);
+            }
         });
+    }
+
+    /// Whether there is room for a report; also where nobody can tell.
+    fn has_room(&self, fd: c_int) -> bool {
+        let mut descriptor = libc::pollfd { fd, events: libc::POLLOUT, revents: libc::POLLOUT };
+        let ns = if self.full.load(Ordering::Relaxed) { 0 } else { 999_999_999 };
+        system::poll(&raw mut descriptor, ns, ptr::null());
+        let full = descriptor.revents == 0;
+        self.full.store(full, Ordering::Relaxed);
+        !full
     }
 }
 
-/// Takes the SIGPIPE that waits for this thread.
+/// Takes what would end the program for a report's sake: a pipe that nobody reads sends SIGPIPE, a file that may
+/// not grow (`RLIMIT_FSIZE`) SIGXFSZ. Both wait for this thread now.
 #[cold]
-fn take_broken_pipe() {
+fn take_signals_of_a_write() {
     let mut set: [c_ulong; 16 / size_of::<c_ulong>()] = Default::default();
-    set[0] = 1 << (libc::SIGPIPE - 1);
+    set[0] = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
     let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a set as large as any kernel's, and a time.
     unsafe {
@@ -168,11 +178,10 @@ fn identity(fd: c_int) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// Reports of a context that was destroyed.
-pub(super) fn report_end_of(context: io_context_t, ended: &Ended) {
-    let (Some(block), Some(ledger)) = (ended.block(), ledger::if_used()) else { return };
+/// Report of a context that was destroyed. The caller has the ledger's lock.
+pub(super) fn report_end_of(address: usize, block: &Block, output: &Output) {
     Report::with(b"destroy", &mut |report| {
-        ledger.output.write(report.of(What::Context(context.addr()), block));
+        output.write(report, What::Context(address), block);
     });
 }
 
@@ -184,16 +193,16 @@ fn report_all(occasion: &[u8]) {
     Report::with(occasion, &mut |report| {
         ledger.locked(|| {
             ledger.each_context(|address, block| {
-                ledger.output.write(report.of(What::Context(address), block));
+                ledger.output.write(report, What::Context(address), block);
                 block.add_to(all);
             });
             if ledger.other.is_used() {
-                ledger.output.write(report.of(What::Others, &ledger.other));
+                ledger.output.write(report, What::Others, &ledger.other);
             }
             ledger.other.add_to(all);
             ledger.ended.add_to(all);
+            ledger.output.write(report, What::All, all);
         });
-        ledger.output.write(report.of(What::All, all));
     });
     all.free();
 }

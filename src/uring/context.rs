@@ -308,7 +308,7 @@ impl Context {
             // Of the others on that number the kernel knows that they are another file's.
             for (user_data, slot) in self.slots.in_flight(|slot| slot.fd() == fd && !slot.is_poll())
             {
-                slot.give_up(Why::WouldWait, || {
+                slot.give_up(user_data, Why::WouldWait, || {
                     self.each_cancels(|queues| sys::cancel_on(queues.fd, user_data, own))
                 });
             }

@@ -5,6 +5,7 @@
 //! docs/compatibility.md lists it.
 
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
@@ -106,20 +107,25 @@ impl<'a> Descriptors<'a> {
     }
 
     /// The open flags of a descriptor that I/O can be asked of.
-    fn flags(&mut self, fd: c_int) -> Result<c_int, c_int> {
+    #[inline(always)]
+    pub(super) fn flags(&mut self, fd: c_int) -> Result<c_int, c_int> {
         if fd != self.last || self.flags < 0 {
-            let found = self.known.map_or(0, |known| known.of(fd));
-            self.assumed = found != 0 && found != OTHER;
-            self.last = fd;
-            self.flags = if self.assumed { (found - 1) as c_int } else { sys::flags_of(fd) };
-            if self.flags & libc::O_PATH != 0 {
-                self.flags = -EBADF;
-            }
-            if let Some(known) = self.known.filter(|_| found == 0 && self.flags >= 0) {
-                known.note(fd, self.flags);
-            }
+            self.find(fd);
         }
         if self.flags < 0 { Err(EBADF) } else { Ok(self.flags) }
+    }
+
+    fn find(&mut self, fd: c_int) {
+        let found = self.known.map_or(0, |known| known.of(fd));
+        self.assumed = found != 0 && found != OTHER;
+        self.last = fd;
+        self.flags = if self.assumed { (found - 1) as c_int } else { sys::flags_of(fd) };
+        if self.flags & libc::O_PATH != 0 {
+            self.flags = -EBADF;
+        }
+        if let Some(known) = self.known.filter(|_| found == 0 && self.flags >= 0) {
+            known.note(fd, self.flags);
+        }
     }
 }
 
@@ -156,19 +162,16 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
     }
 }
 
-/// Whether there is a file at all.
-pub(super) fn check_descriptor(
-    iocb: &iocb,
-    descriptors: &mut Descriptors<'_>,
-) -> Result<(), c_int> {
-    descriptors.flags(iocb.aio_fildes).map(|_| ())
-}
-
-/// The entry for a request, without its `user_data`.
+/// Makes an entry that of a request, without its `user_data`; `flags` are those of the descriptor.
 ///
 /// # Safety
 /// The iovecs of a vectored request are readable where they are not in the kernel's half.
-pub(super) unsafe fn entry(iocb: &iocb, descriptors: &mut Descriptors<'_>) -> Result<Sqe, c_int> {
+#[inline(always)]
+pub(super) unsafe fn fill(
+    entry: &mut MaybeUninit<Sqe>,
+    iocb: &iocb,
+    flags: c_int,
+) -> Result<(), c_int> {
     use io_iocb_cmd as Command;
     use io_uring_op as Op;
     const PREAD: i16 = Command::IO_CMD_PREAD as i16;
@@ -178,40 +181,27 @@ pub(super) unsafe fn entry(iocb: &iocb, descriptors: &mut Descriptors<'_>) -> Re
     const FSYNC: i16 = Command::IO_CMD_FSYNC as i16;
     const FDSYNC: i16 = Command::IO_CMD_FDSYNC as i16;
     const POLL: i16 = Command::IO_CMD_POLL as i16;
-    let flags = descriptors.flags(iocb.aio_fildes)?;
-    let transfer = |op, access| {
-        // SAFETY: upheld by the caller.
-        unsafe { transfer(iocb, op, flags, access) }
-    };
-    match iocb.aio_lio_opcode {
-        PREAD => transfer(Op::IORING_OP_READ, libc::O_RDONLY),
-        PWRITE => transfer(Op::IORING_OP_WRITE, libc::O_WRONLY),
-        PREADV => transfer(Op::IORING_OP_READV, libc::O_RDONLY),
-        PWRITEV => transfer(Op::IORING_OP_WRITEV, libc::O_WRONLY),
-        FSYNC => sync(iocb, 0),
-        FDSYNC => sync(iocb, IORING_FSYNC_DATASYNC),
-        POLL => poll(iocb),
-        _ => Err(EINVAL),
-    }
-}
-
-/// An entry of that operation on the request's file.
-fn on_file(iocb: &iocb, op: io_uring_op) -> Sqe {
-    let mut entry = empty_entry();
-    entry.opcode = op as u8;
+    let entry = entry.write(empty_entry());
     entry.fd = iocb.aio_fildes;
-    entry
+    let (op, access) = match iocb.aio_lio_opcode {
+        PREAD => (Op::IORING_OP_READ, libc::O_RDONLY),
+        PWRITE => (Op::IORING_OP_WRITE, libc::O_WRONLY),
+        PREADV => (Op::IORING_OP_READV, libc::O_RDONLY),
+        PWRITEV => (Op::IORING_OP_WRITEV, libc::O_WRONLY),
+        FSYNC => return sync(entry, iocb, 0),
+        FDSYNC => return sync(entry, iocb, IORING_FSYNC_DATASYNC),
+        POLL => return poll(entry, iocb),
+        _ => return Err(EINVAL),
+    };
+    entry.opcode = op as u8;
+    // SAFETY: upheld by the caller.
+    unsafe { transfer(entry, iocb, flags, access) }
 }
 
 /// # Safety
-/// As [`entry`].
-unsafe fn transfer(
-    iocb: &iocb,
-    op: io_uring_op,
-    flags: c_int,
-    access: c_int,
-) -> Result<Sqe, c_int> {
-    let mut entry = on_file(iocb, op);
+/// As [`fill`].
+#[inline(always)]
+unsafe fn transfer(entry: &mut Sqe, iocb: &iocb, flags: c_int, access: c_int) -> Result<(), c_int> {
     if iocb.aio_flags & IOCB_FLAG_IOPRIO != 0 {
         entry.ioprio = priority(iocb.aio_reqprio as u16)?;
     }
@@ -232,7 +222,9 @@ unsafe fn transfer(
     if mode != access && mode != libc::O_RDWR {
         return Err(EBADF);
     }
-    let vectored = matches!(op, io_uring_op::IORING_OP_READV | io_uring_op::IORING_OP_WRITEV);
+    const READV: u8 = io_uring_op::IORING_OP_READV as u8;
+    const WRITEV: u8 = io_uring_op::IORING_OP_WRITEV as u8;
+    let vectored = matches!(entry.opcode, READV | WRITEV);
     let bytes = if vectored {
         entry.len = iocb.aio_nbytes as u32;
         // SAFETY: upheld by the caller.
@@ -253,7 +245,7 @@ unsafe fn transfer(
     }
     entry.__bindgen_anon_1.off = iocb.aio_offset as u64;
     entry.__bindgen_anon_2.addr = iocb.aio_buf;
-    Ok(entry)
+    Ok(())
 }
 
 /// Whether transfers of that file are to answer -EAGAIN rather than wait: io_uring takes `O_NONBLOCK`
@@ -316,7 +308,7 @@ fn nothing_but_a_file(iocb: &iocb) -> bool {
     iocb.aio_offset == 0 && iocb.aio_nbytes == 0 && iocb.aio_rw_flags == 0
 }
 
-fn sync(iocb: &iocb, fsync_flags: u32) -> Result<Sqe, c_int> {
+fn sync(entry: &mut Sqe, iocb: &iocb, fsync_flags: u32) -> Result<(), c_int> {
     if iocb.aio_buf != 0 || !nothing_but_a_file(iocb) {
         return Err(EINVAL);
     }
@@ -329,12 +321,12 @@ fn sync(iocb: &iocb, fsync_flags: u32) -> Result<Sqe, c_int> {
     if cannot {
         return Err(EINVAL);
     }
-    let mut entry = on_file(iocb, io_uring_op::IORING_OP_FSYNC);
+    entry.opcode = io_uring_op::IORING_OP_FSYNC as u8;
     entry.__bindgen_anon_3.fsync_flags = fsync_flags;
-    Ok(entry)
+    Ok(())
 }
 
-fn poll(iocb: &iocb) -> Result<Sqe, c_int> {
+fn poll(entry: &mut Sqe, iocb: &iocb) -> Result<(), c_int> {
     if u64::from(iocb.aio_buf as u16) != iocb.aio_buf || !nothing_but_a_file(iocb) {
         return Err(EINVAL);
     }
@@ -343,9 +335,9 @@ fn poll(iocb: &iocb) -> Result<Sqe, c_int> {
     if iocb.aio_buf as u16 & READY == 0 && !sys::can_be_polled(iocb.aio_fildes) {
         return Err(EINVAL);
     }
-    let mut entry = on_file(iocb, io_uring_op::IORING_OP_POLL_ADD);
+    entry.opcode = io_uring_op::IORING_OP_POLL_ADD as u8;
     entry.__bindgen_anon_3.poll32_events = poll_events(iocb.aio_buf as u32);
-    Ok(entry)
+    Ok(())
 }
 
 /// The bits to poll for, as an entry has them: a big-endian kernel swaps the halves

@@ -348,7 +348,8 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
         return true;
     }
     prepare_thread();
-    if !place.gate.enter_user(this_thread()) {
+    // By turns: it stays in the way for as long as others come first, who only find the same.
+    if place.gate.wait_for_user::<Rest>(this_thread()) != Turn::User {
         return true;
     }
     let (mut found, mut settled) = (false, true);

@@ -38,20 +38,38 @@ impl Lock {
         Lock(AtomicUsize::new(0))
     }
 
+    #[inline(always)]
     pub(crate) fn take<P: Pause>(&self, me: usize) -> Taken {
+        match self.try_take(me) {
+            Ok(_) => Taken::Now,
+            Err(holder) => self.wait::<P>(me, holder),
+        }
+    }
+
+    #[inline(always)]
+    fn try_take(&self, me: usize) -> Result<usize, usize> {
+        self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait<P: Pause>(&self, me: usize, mut holder: usize) -> Taken {
         let mut looks = 0;
         loop {
-            match self.0.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Taken::Now,
-                Err(holder) if holder == me => return Taken::Below,
-                Err(_) => looks += 1,
+            if holder == me {
+                return Taken::Below;
             }
+            looks += 1;
             if looks < SPINS {
                 spin_loop();
             } else if looks == SPINS && P::holds_a_gate(me) {
                 return Taken::Crossed;
             } else {
                 P::sleep();
+            }
+            match self.try_take(me) {
+                Ok(_) => return Taken::Now,
+                Err(other) => holder = other,
             }
         }
     }

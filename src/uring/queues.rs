@@ -298,35 +298,40 @@ impl Queues {
 
     /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its
     /// own thread's hold of it (`lock.rs`).
-    pub(super) fn push(&self, mut entries: &[Sqe]) -> Result<u32, c_int> {
+    pub(super) fn push(&self, entries: &[Sqe]) -> Result<u32, c_int> {
+        let (mut next, mut left) = (entries.as_ptr(), entries.len() as u32);
         loop {
             let tail = self.sq_tail().load(Ordering::Relaxed);
-            if entries.is_empty() {
+            if left == 0 {
                 return Ok(tail);
             }
             let room = self.sq_entries - tail.wrapping_sub(self.sq_head().load(Ordering::Acquire));
-            if room == 0 {
+            let now = left.min(room);
+            if now == 0 {
                 self.submit(tail, 0)?;
                 continue;
             }
-            let (now, later) = entries.split_at_checked(room as usize).unwrap_or((entries, &[]));
-            for (i, entry) in now.iter().enumerate() {
-                let at = tail.wrapping_add(i as u32) & (self.sq_entries - 1);
-                // SAFETY: masked; the kernel has read what was there, and nobody else writes it but
-                // a handler that interrupts this, after which the exchange below fails.
-                unsafe { ptr::copy_nonoverlapping(entry, self.sqes.add(at as usize), 1) };
+            for i in 0..now {
+                let at = tail.wrapping_add(i) & (self.sq_entries - 1);
+                // SAFETY: there are so many entries. Masked; the kernel has read what was there, and
+                // nobody else writes it but a handler that interrupts this, after which the exchange
+                // below fails.
+                unsafe {
+                    ptr::copy_nonoverlapping(next.add(i as usize), self.sqes.add(at as usize), 1);
+                }
             }
-            let after = tail.wrapping_add(now.len() as u32);
+            let after = tail.wrapping_add(now);
             let moved =
                 self.sq_tail().compare_exchange(tail, after, Ordering::Release, Ordering::Relaxed);
             if moved.is_ok() {
-                entries = later;
+                next = next.wrapping_add(now as usize);
+                left -= now;
             }
         }
     }
 
     /// Sleeps until there are so many completions, or for some nanoseconds, less than a second; false where
-    /// the program has closed the descriptor.
+    /// the kernel lets nobody enter it any more (a closed descriptor, a seccomp filter).
     pub(super) fn wait_a_while(&self, completions: u32, ns: i64) -> bool {
         let time = __kernel_timespec { tv_sec: 0, tv_nsec: ns };
         let arg = io_uring_getevents_arg {
@@ -336,21 +341,30 @@ impl Queues {
             ts: (&raw const time).addr() as u64,
         };
         match -sys::enter(self.fd, 0, completions, self.wait_flags, Some(&arg)) {
-            libc::EBADF | libc::EOPNOTSUPP => {
+            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => super::Rest::sleep(),
+            error if error > 0 && !matches!(error, libc::EINTR | libc::ETIME | libc::EBADR) => {
                 super::Rest::sleep();
-                false
+                return false;
             }
-            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {
-                super::Rest::sleep();
-                true
-            }
-            _ => true,
+            _ => (),
         }
+        true
     }
 
     /// Whether the kernel may take requests for another thread's than the one that has put them in.
     pub(super) fn is_mixed(&self) -> bool {
         self.mixed.load(Ordering::Relaxed) != 0
+    }
+
+    /// The `user_data` of each entry that the kernel has not taken.
+    pub(super) fn not_taken(&self) -> impl Iterator<Item = u64> + '_ {
+        let head = self.sq_head().load(Ordering::Acquire);
+        let n = self.sq_tail().load(Ordering::Acquire).wrapping_sub(head).min(self.sq_entries);
+        (0..n).map(move |i| {
+            let at = head.wrapping_add(i) & (self.sq_entries - 1);
+            // SAFETY: masked; written before the tail was moved.
+            unsafe { (*self.sqes.add(at as usize)).user_data }
+        })
     }
 
     /// Has the kernel take all entries that are in the queue.
@@ -445,5 +459,11 @@ impl Ring for Completions<'_> {
             unsafe { to.add(i as usize).write_unaligned(self.slots.event(cqe)) };
             chain.add(cqe.user_data as u32);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn copy_wrapped(&self, first: u32, n: u32, to: *mut io_event) {
+        // SAFETY: upheld by the caller; a completion's index is taken round the wrap.
+        unsafe { self.copy(first, n, to) };
     }
 }

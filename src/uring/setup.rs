@@ -102,7 +102,7 @@ fn give_up_what_may_not_end(context: &Context) {
     context.queues().iter().for_each(Queues::submit_all);
     for (user_data, slot) in context.slots.in_flight(may_never_end) {
         // As if the program had asked: a poll is not submitted anew.
-        slot.mark_cancelled();
+        slot.mark_cancelled(user_data);
         context.cancel(user_data);
     }
 }
@@ -176,6 +176,7 @@ fn drop_completions(context: &Context, queues: &Queues) {
 }
 
 /// Leaves a context; the last to leave one that is over takes it apart.
+#[inline]
 pub(super) fn leave(place: &Place) {
     if place.life.leave() {
         take_apart(place);
@@ -183,6 +184,7 @@ pub(super) fn leave(place: &Place) {
 }
 
 #[cold]
+#[inline(never)]
 fn take_apart(place: &Place) {
     if let Some(context) = place.take_context() {
         // SAFETY: nobody else has it, and nobody is left to use it.

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
-use super::free::Free;
+use super::free::{Free, NONE};
 use super::pump;
 use crate::abi::io_event;
 use crate::sync;
@@ -21,12 +21,11 @@ use crate::sync;
 pub(super) struct Slot {
     /// `free.rs`: the free slot below this one.
     next: sync::AtomicU32,
-    /// Of which use this is; the upper half of `user_data`.
-    generation: AtomicU32,
-    /// [`IN_USE`] and what else is known.
-    state: AtomicU32,
     /// What is carried out, an `IORING_OP_*`.
     opcode: AtomicU32,
+    /// In the upper half, as in that of `user_data`, of which use this is; in the lower one, [`IN_USE`]
+    /// and what else is known of that use.
+    word: AtomicU64,
     /// Of a poll: what is waited for.
     events: AtomicU32,
     fd: AtomicI32,
@@ -38,15 +37,15 @@ pub(super) struct Slot {
     obj: AtomicUsize,
 }
 
-const IN_USE: u32 = 1;
+const IN_USE: u64 = 1;
 /// The kernel was asked to cancel it for [`Why::Cancelled`].
-const CANCELLED: u32 = 2;
+const CANCELLED: u64 = 2;
 /// Its completion is there.
-const DONE: u32 = 4;
+const DONE: u64 = 4;
 /// A thread that ends waits for it.
-const AWAITED: u32 = 8;
+const AWAITED: u64 = 8;
 /// The kernel was asked to cancel it for [`Why::WouldWait`].
-const WOULD_WAIT: u32 = 16;
+const WOULD_WAIT: u64 = 16;
 
 /// Why a request is given up.
 #[derive(Clone, Copy)]
@@ -56,6 +55,9 @@ pub(super) enum Why {
     /// It would have to wait, which its file is not to do.
     WouldWait = WOULD_WAIT as isize,
 }
+
+/// The upper half of a word, or of `user_data`.
+const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
 
@@ -71,8 +73,8 @@ pub(super) struct Ticket {
 }
 
 impl Slot {
-    /// Fills a slot that was taken; its generation.
-    fn fill(&self, ticket: &Ticket) -> u32 {
+    /// Fills a slot that was taken; the upper half of its `user_data`.
+    fn fill(&self, ticket: &Ticket) -> u64 {
         let Ticket { opcode, events, fd, resfd, owner, data, obj } = *ticket;
         self.opcode.store(opcode.into(), Ordering::Relaxed);
         self.events.store(events, Ordering::Relaxed);
@@ -81,13 +83,33 @@ impl Slot {
         self.owner.store(owner, Ordering::Relaxed);
         self.data.store(data, Ordering::Relaxed);
         self.obj.store(obj, Ordering::Relaxed);
-        self.state.store(IN_USE, Ordering::Release);
-        self.generation.load(Ordering::Relaxed)
+        let generation = self.word.load(Ordering::Relaxed) & GENERATION;
+        self.word.store(generation | IN_USE, Ordering::Release);
+        generation
     }
 
-    /// Whether the request is the kernel's still, as far as is known.
-    pub(super) fn is_in_flight(&self) -> bool {
-        self.state.load(Ordering::Acquire) & (IN_USE | DONE) == IN_USE
+    /// Frees it, for its next use. Only who has it does so.
+    #[inline(always)]
+    fn free(&self) {
+        let generation = self.word.load(Ordering::Relaxed) & GENERATION;
+        self.word.store(generation.wrapping_add(1 << 32), Ordering::Release);
+    }
+
+    fn has(&self, mark: u64) -> bool {
+        self.word.load(Ordering::Acquire) & mark != 0
+    }
+
+    /// Marks the request with that `user_data`; false where it is marked so, or the slot has another by now.
+    #[inline(never)]
+    fn mark(&self, user_data: u64, mark: u64) -> bool {
+        self.change(user_data, |word| (word & mark == 0).then_some(word | mark))
+    }
+
+    /// Changes the word of the request with that `user_data`; whether it did.
+    fn change(&self, user_data: u64, to: impl Fn(u64) -> Option<u64>) -> bool {
+        let of_that =
+            |word| (word & GENERATION == user_data & GENERATION).then(|| to(word)).flatten();
+        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, of_that).is_ok()
     }
 
     pub(super) fn fd(&self) -> c_int {
@@ -121,51 +143,61 @@ impl Slot {
 
     /// Has `cancel` give the request up; whether it did. First comes the mark, by which who takes the
     /// completion knows why; where another call has marked it for the same reason, it is that call's.
-    pub(super) fn give_up(&self, why: Why, cancel: impl FnOnce() -> bool) -> bool {
-        let mark = why as u32;
-        if self.state.fetch_or(mark, Ordering::AcqRel) & mark != 0 {
+    pub(super) fn give_up(&self, user_data: u64, why: Why, cancel: impl FnOnce() -> bool) -> bool {
+        let mark = why as u64;
+        if !self.mark(user_data, mark) {
             return false;
         }
         let given_up = cancel();
         if !given_up {
-            self.state.fetch_and(!mark, Ordering::AcqRel);
+            self.change(user_data, |word| Some(word & !mark));
         }
         given_up
     }
 
     /// Notes that it counts as cancelled.
-    pub(super) fn mark_cancelled(&self) {
-        self.state.fetch_or(CANCELLED, Ordering::AcqRel);
+    pub(super) fn mark_cancelled(&self, user_data: u64) {
+        self.mark(user_data, CANCELLED);
     }
 
     /// Notes that a thread that ends waits for it.
-    pub(super) fn mark_awaited(&self) {
-        self.state.fetch_or(AWAITED, Ordering::AcqRel);
+    pub(super) fn mark_awaited(&self, user_data: u64) {
+        self.mark(user_data, AWAITED);
     }
 
     pub(super) fn is_awaited(&self) -> bool {
-        self.state.load(Ordering::Acquire) & AWAITED != 0
+        self.has(AWAITED)
     }
 
+    /// Notes that its completion is there. The caller is who takes completions.
     pub(super) fn mark_done(&self) {
-        self.state.fetch_or(DONE, Ordering::AcqRel);
+        self.word.fetch_or(DONE, Ordering::AcqRel);
     }
 
     /// Whether this is a poll that the kernel gave up because the thread that had submitted it ended,
     /// which is no reason for a program of libaio's.
     fn was_orphaned(&self, res: i32) -> bool {
-        res == -libc::ECANCELED
-            && self.is_poll()
-            && self.state.load(Ordering::Acquire) & CANCELLED == 0
+        res == -libc::ECANCELED && self.is_poll() && !self.has(CANCELLED)
     }
 
+    #[inline(always)]
     fn event(&self, res: i32) -> io_event {
-        let res = match res {
+        let is_plain = res != -libc::ECANCELED && !self.is_poll();
+        io_event {
+            data: self.data.load(Ordering::Relaxed),
+            obj: self.obj.load(Ordering::Relaxed) as u64,
+            res: if is_plain { res } else { self.told_otherwise(res) }.into(),
+            res2: 0,
+        }
+    }
+
+    /// What the kernel's AIO tells, of a poll or of a request that was given up.
+    #[inline(never)]
+    fn told_otherwise(&self, res: i32) -> i32 {
+        match res {
             // The kernel's AIO gives a poll that was cancelled no bit.
             res if res == -libc::ECANCELED && self.is_poll() => 0,
-            res if res == -libc::ECANCELED
-                && self.state.load(Ordering::Acquire) & (CANCELLED | WOULD_WAIT) == WOULD_WAIT =>
-            {
+            res if res == -libc::ECANCELED && self.has(WOULD_WAIT) && !self.has(CANCELLED) => {
                 -libc::EAGAIN
             }
             res if res > 0 && self.is_poll() => {
@@ -174,12 +206,6 @@ impl Slot {
                 res & (asked | i32::from(libc::POLLERR | libc::POLLHUP))
             }
             res => res,
-        };
-        io_event {
-            data: self.data.load(Ordering::Relaxed),
-            obj: self.obj.load(Ordering::Relaxed) as u64,
-            res: res.into(),
-            res2: 0,
         }
     }
 }
@@ -216,8 +242,7 @@ impl Slots {
 
     /// Fills a slot that was taken; its `user_data`.
     pub(super) fn fill(&self, number: u32, ticket: &Ticket) -> u64 {
-        let generation = self.get(number).fill(ticket);
-        u64::from(generation) << 32 | u64::from(number)
+        self.get(number).fill(ticket) | u64::from(number)
     }
 
     /// Whether a completion is of a poll that was orphaned ([`Slot::was_orphaned`]).
@@ -227,8 +252,8 @@ impl Slots {
         }
         let slot = self.of(cqe);
         // A reap that a signal handler interrupted may have freed it already.
-        let generation = (cqe.user_data >> 32) as u32;
-        slot.generation.load(Ordering::Acquire) == generation && slot.was_orphaned(cqe.res)
+        let word = slot.word.load(Ordering::Acquire);
+        word & GENERATION == cqe.user_data & GENERATION && slot.was_orphaned(cqe.res)
     }
 
     /// The slot that a completion is of.
@@ -238,6 +263,7 @@ impl Slots {
     }
 
     /// The event of a completion, whose slot is then to be freed.
+    #[inline(always)]
     pub(super) fn event(&self, cqe: &io_uring_cqe) -> io_event {
         self.of(cqe).event(cqe.res)
     }
@@ -252,7 +278,7 @@ impl Slots {
     pub(super) fn notify_all(&self) {
         for number in 0..self.free.ever_used() {
             let slot = self.get(number);
-            if slot.state.load(Ordering::Acquire) & IN_USE != 0 {
+            if slot.has(IN_USE) {
                 pump::notify(slot.resfd());
             }
         }
@@ -266,9 +292,9 @@ impl Slots {
         (0..self.free.ever_used()).filter_map(move |number| {
             let slot = self.get(number);
             // Read before the rest: where the slot changes hands meanwhile, it is an old one.
-            let generation = slot.generation.load(Ordering::Acquire);
-            let user_data = u64::from(generation) << 32 | u64::from(number);
-            (slot.is_in_flight() && which(slot)).then_some((user_data, slot))
+            let word = slot.word.load(Ordering::Acquire);
+            let user_data = word & GENERATION | u64::from(number);
+            (word & (IN_USE | DONE) == IN_USE && which(slot)).then_some((user_data, slot))
         })
     }
 }
@@ -276,22 +302,23 @@ impl Slots {
 /// Slots that are given back together: one compare-and-swap for all, at the end.
 pub(super) struct Chain<'a> {
     slots: &'a Slots,
-    first: Option<u32>,
+    /// [`NONE`] where there is none yet.
+    first: u32,
     last: u32,
 }
 
 impl<'a> Chain<'a> {
     pub(super) fn new(slots: &'a Slots) -> Self {
-        Chain { slots, first: None, last: 0 }
+        Chain { slots, first: NONE, last: NONE }
     }
 
+    #[inline(always)]
     pub(super) fn add(&mut self, number: u32) {
         let slot = self.slots.get(number);
-        slot.state.store(0, Ordering::Relaxed);
-        slot.generation.fetch_add(1, Ordering::Release);
+        slot.free();
         match self.first {
-            None => self.first = Some(number),
-            Some(_) => self.slots.get(self.last).next.store(number, Ordering::Relaxed),
+            NONE => self.first = number,
+            _ => self.slots.get(self.last).next.store(number, Ordering::Relaxed),
         }
         self.last = number;
     }
@@ -299,8 +326,8 @@ impl<'a> Chain<'a> {
 
 impl Drop for Chain<'_> {
     fn drop(&mut self) {
-        if let Some(first) = self.first {
-            self.slots.free.give(first, self.last, |n| &self.slots.get(n).next);
+        if self.first != NONE {
+            self.slots.free.give(self.first, self.last, |n| &self.slots.get(n).next);
         }
     }
 }

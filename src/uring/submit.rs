@@ -15,7 +15,7 @@ use super::setup::{enter, leave};
 use super::slots::{Ticket, Why};
 use super::table::{Place, find};
 use super::thread_end::Past;
-use super::{Rest, entry, pump, sys, thread_end, worker};
+use super::{INTERNAL, Rest, entry, pump, sys, thread_end, worker};
 use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
 use crate::gate::Turn;
 use crate::kernel;
@@ -38,19 +38,13 @@ impl Batch {
         Batch { entries: [const { MaybeUninit::uninit() }; Batch::MOST], length: 0 }
     }
 
-    fn is_full(&self) -> bool {
-        self.length == Batch::MOST
-    }
-
-    fn add(&mut self, entry: Sqe) {
-        if let Some(place) = self.entries.get_mut(self.length) {
-            place.write(entry);
-            self.length += 1;
-        }
+    /// The next entry, of which [`Batch::entries`] tells once it was filled and counted in `length`.
+    fn next(&mut self) -> Option<&mut MaybeUninit<Sqe>> {
+        self.entries.get_mut(self.length)
     }
 
     fn entries(&self) -> &[Sqe] {
-        // SAFETY: `add` has written as many.
+        // SAFETY: as many were written before they were counted.
         unsafe { core::slice::from_raw_parts(self.entries.as_ptr().cast(), self.length) }
     }
 }
@@ -156,11 +150,13 @@ unsafe fn submit_as_user(
     let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
         batch.length = 0;
-        while !batch.is_full() && done + batch.length < nr {
+        while done + batch.length < nr {
             let at = list.wrapping_add(done + batch.length);
+            let pending = batch.length as u32;
+            let Some(entry) = batch.next() else { break };
             // SAFETY: upheld by the caller.
-            match unsafe { prepare(place, at, &mut descriptors, batch.length as u32, me) } {
-                Ok(entry) => batch.add(entry),
+            match unsafe { prepare(place, at, &mut descriptors, pending, me, entry) } {
+                Ok(()) => batch.length += 1,
                 Err(error) => {
                     stopped = Some(error);
                     break;
@@ -174,7 +170,9 @@ unsafe fn submit_as_user(
             Ok(now) => {
                 // Another thread has come meanwhile, and requests go elsewhere.
                 if let Some(before) = last.filter(|last| !ptr::eq(last.queues, now.queues)) {
-                    before.submit(Batch::MOST as u32)?;
+                    before
+                        .submit(Batch::MOST as u32)
+                        .inspect_err(|_| let_go(context, before.queues))?;
                 }
                 last = Some(now);
             }
@@ -188,7 +186,7 @@ unsafe fn submit_as_user(
     }
     // One call for all of them. The kernel has read all that they name when it is over.
     if let Some(last) = last {
-        last.submit(batch.length as u32)?;
+        last.submit(batch.length as u32).inspect_err(|_| let_go(context, last.queues))?;
         remember_where(last.queues, past);
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
@@ -252,6 +250,14 @@ fn as_who_takes(place: &Place, context: &Context, me: usize, look: impl FnOnce()
     })
 }
 
+/// Lets nobody wait for what the kernel has not taken, now that it takes nothing any more.
+#[cold]
+fn let_go(context: &Context, queues: &Queues) {
+    for user_data in queues.not_taken().filter(|&user_data| user_data != INTERNAL) {
+        context.slots.get(user_data as u32).mark_done();
+    }
+}
+
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
 fn give_up(context: &Context, entry: &Sqe) {
     let number = entry.user_data as u32;
@@ -262,8 +268,8 @@ fn give_up(context: &Context, entry: &Sqe) {
     context.slots.give_back(number);
 }
 
-/// The entry for one request of the list, and a slot for it. `pending` others have slots, but are not
-/// in the queue yet.
+/// Writes the entry for one request of the list, and takes a slot for it. `pending` others have slots,
+/// but are not in the queue yet.
 ///
 /// # Safety
 /// As `io_submit`; the caller counts as a user of the place.
@@ -273,7 +279,8 @@ unsafe fn prepare(
     descriptors: &mut entry::Descriptors<'_>,
     pending: u32,
     me: usize,
-) -> Result<Sqe, c_int> {
+    entry: &mut MaybeUninit<Sqe>,
+) -> Result<(), c_int> {
     // SAFETY: upheld by the caller.
     let context = unsafe { place.context() };
     if refuses(at) {
@@ -294,33 +301,20 @@ unsafe fn prepare(
     if iocb.aio_flags & IOCB_FLAG_RESFD != 0 {
         descriptors.ask();
     }
-    let prepare = |descriptors: &mut entry::Descriptors<'_>| -> Result<_, c_int> {
-        entry::check_descriptor(&iocb, descriptors)?;
-        let resfd = entry::eventfd(&iocb)?;
-        if iocb.aio_key != 0 {
-            // What io_cancel will look for. Most often it is there: requests that cannot be written
-            // are good where it is.
-            // SAFETY: the program's own request.
-            unsafe { (&raw mut (*obj).aio_key).write_unaligned(0) };
-        }
+    let resfd = loop {
         // SAFETY: upheld by the caller.
-        let entry = unsafe { entry::entry(&iocb, descriptors) };
-        let notified = |entry| if resfd < 0 { Ok(entry) } else { with_pump(place, me, entry) };
-        let entry = entry.and_then(notified).inspect_err(|_| {
-            if resfd >= 0 {
-                sys::close(resfd);
+        match unsafe { fill(place, obj, &iocb, descriptors, me, entry) } {
+            Ok(resfd) => break resfd,
+            // Which error comes first depends on what the descriptor is.
+            Err(_) if descriptors.ask() => (),
+            Err(error) => {
+                context.slots.give_back(number);
+                return Err(error);
             }
-        })?;
-        Ok((entry, resfd))
-    };
-    let prepared = loop {
-        let prepared = prepare(descriptors);
-        // Which error comes first depends on what the descriptor is.
-        if prepared.is_ok() || !descriptors.ask() {
-            break prepared;
         }
     };
-    let (mut entry, resfd) = prepared.inspect_err(|_| context.slots.give_back(number))?;
+    // SAFETY: it was filled.
+    let entry = unsafe { entry.assume_init_mut() };
     let ticket = Ticket {
         opcode: entry.opcode,
         events: iocb.aio_buf as u32,
@@ -331,15 +325,48 @@ unsafe fn prepare(
         obj: obj.addr(),
     };
     entry.user_data = context.slots.fill(number, &ticket);
-    Ok(entry)
+    Ok(())
 }
 
-/// An entry whose request wants an eventfd, once the context has a pump.
-fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int> {
+/// Writes the entry for a request, but for its `user_data`; the descriptor of our own of its eventfd.
+///
+/// # Safety
+/// As [`prepare`].
+#[inline(never)]
+unsafe fn fill(
+    place: &'static Place,
+    obj: *mut iocb,
+    iocb: &iocb,
+    descriptors: &mut entry::Descriptors<'_>,
+    me: usize,
+    entry: &mut MaybeUninit<Sqe>,
+) -> Result<c_int, c_int> {
+    let flags = descriptors.flags(iocb.aio_fildes)?;
+    let resfd = entry::eventfd(iocb)?;
+    if iocb.aio_key != 0 {
+        // What io_cancel will look for. Most often it is there: requests that cannot be written are good
+        // where it is.
+        // SAFETY: the program's own request.
+        unsafe { (&raw mut (*obj).aio_key).write_unaligned(0) };
+    }
+    // SAFETY: upheld by the caller.
+    let filled = unsafe { entry::fill(entry, iocb, flags) };
+    let notified = |()| if resfd < 0 { Ok(()) } else { have_pump(place, me) };
+    filled.and_then(notified).inspect_err(|_| {
+        if resfd >= 0 {
+            sys::close(resfd);
+        }
+    })?;
+    Ok(resfd)
+}
+
+/// Has the context have a pump, for a request that wants an eventfd.
+#[cold]
+fn have_pump(place: &'static Place, me: usize) -> Result<(), c_int> {
     // SAFETY: the caller counts as a user.
     let context: &'static Context = unsafe { place.context() };
     if context.pump.is_on() {
-        return Ok(entry);
+        return Ok(());
     }
     match place.gate.wait_for_user::<Rest>(me) {
         Turn::User => {
@@ -348,7 +375,7 @@ fn with_pump(place: &'static Place, me: usize, entry: Sqe) -> Result<Sqe, c_int>
             context.ask_now();
             let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
             leave_gate(place, context.address());
-            started.map(|()| entry)
+            started
         }
         Turn::Dead => Err(EINVAL),
         // In a signal handler: where it has returned, it works.
@@ -386,7 +413,7 @@ pub(super) fn submit_again(
             queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         }
         // It cannot be had again, so it counts as cancelled.
-        Err(_) => slot.mark_cancelled(),
+        Err(_) => slot.mark_cancelled(cqe.user_data),
     }
     true
 }
@@ -427,7 +454,7 @@ pub(crate) unsafe fn cancel(
     let mut found = context.slots.in_flight(|slot| slot.is_of(iocb.addr()));
     // One whose event nobody has taken yet may have the same iocb.
     let cancelled = found.any(|(user_data, slot)| {
-        slot.give_up(Why::Cancelled, || {
+        slot.give_up(user_data, Why::Cancelled, || {
             context.cancel(user_data) || slot.is_poll() && cancel_orphan(place, context, user_data)
         })
     });

@@ -110,7 +110,7 @@ fn mark_own(place: &Place, me: usize) {
     // A call that found others' entries in the queue has handed them over too.
     let mixed = context.queues().iter().any(Queues::is_mixed);
     let own = |slot: &Slot| !slot.is_poll() && (mixed || slot.is_owned_by(me));
-    context.slots.in_flight(own).for_each(|(_, slot)| slot.mark_awaited());
+    context.slots.in_flight(own).for_each(|(user_data, slot)| slot.mark_awaited(user_data));
 }
 
 /// Whether the context has reads or writes of this thread's under way. The caller counts as a user.

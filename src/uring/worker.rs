@@ -15,6 +15,7 @@ use crate::system;
 /// Has the kernel make a worker for this thread, by an io_uring of its own that ends at once: in a
 /// context's there are completions of requests alone. Where there is none to be had, it must do without.
 #[cold]
+#[inline(never)]
 pub(super) fn make() {
     system::with_signals_blocked(|_| {
         let Ok(queues) = Queues::new(Kind::Shared, 1, 1) else { return };
