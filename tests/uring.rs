@@ -198,6 +198,20 @@ fn one_call_submits_a_batch() {
     assert_eq!(log.matches("io_submit(").count(), 0);
 }
 
+#[test]
+fn destroy_waits_for_nothing_else() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let binary = compile(folder.path(), "c-tests/uring/destroy_waits_for_nothing_else.c", &[]);
+    let log = folder.path().join("strace");
+    let mut strace = limited("strace");
+    strace.args(["-f", "-e", "trace=io_uring_enter", "-o"]).arg(&log).arg(binary);
+    must(strace.env("LD_LIBRARY_PATH", build()).env(URING.0, URING.1));
+    let log = std::fs::read_to_string(log).expect("strace's log");
+    assert_ne!(log.matches("io_uring_enter(").count(), 0);
+    assert_eq!(log.matches("IORING_ENTER_EXT_ARG").count(), 0, "{log}");
+}
+
 /// The engine gives way to the kernel's AIO, and says so in one line.
 fn gives_way(ran: &Ran, reason: &str) {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
