@@ -92,6 +92,12 @@ fn more_completions_than_a_queue_holds() {
 }
 
 #[test]
+fn who_wants_fewer_is_woken_first() {
+    let ran = run_with("uring/who_wants_fewer_is_woken_first", &[URING]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
 fn requests_outlive_their_thread() {
     holds("uring/requests_outlive_their_thread");
 }
@@ -190,6 +196,20 @@ fn one_call_submits_a_batch() {
     assert_eq!(log.matches("io_uring_enter(").count(), 101);
     assert_eq!(log.matches(", 64, 0, 0, NULL").count(), 100, "{log}");
     assert_eq!(log.matches("io_submit(").count(), 0);
+}
+
+#[test]
+fn destroy_waits_for_nothing_else() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let binary = compile(folder.path(), "c-tests/uring/destroy_waits_for_nothing_else.c", &[]);
+    let log = folder.path().join("strace");
+    let mut strace = limited("strace");
+    strace.args(["-f", "-e", "trace=io_uring_enter", "-o"]).arg(&log).arg(binary);
+    must(strace.env("LD_LIBRARY_PATH", build()).env(URING.0, URING.1));
+    let log = std::fs::read_to_string(log).expect("strace's log");
+    assert_ne!(log.matches("io_uring_enter(").count(), 0);
+    assert_eq!(log.matches("IORING_ENTER_EXT_ARG").count(), 0, "{log}");
 }
 
 /// The engine gives way to the kernel's AIO, and says so in one line.

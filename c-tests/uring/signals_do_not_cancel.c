@@ -1,11 +1,12 @@
 /* A signal that is pending keeps the kernel from making a worker for a thread: what a thread submits
-   first is carried out all the same, under a fast timer. */
+   first is carried out all the same, under a fast timer; and what the child of one that has submitted does. */
 #define _GNU_SOURCE
 #include "uring.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 static io_context_t ctx;
 static int fd;
@@ -54,6 +55,20 @@ int main(void)
 
 		CHECK_EQ(pthread_create(&thread, NULL, sync_once, NULL), 0);
 		CHECK_EQ(pthread_join(thread, NULL), 0);
+	}
+	use(ctx, eventfd(1, 0));
+	for (int i = 0; i < 200; i++) {
+		pid_t child = fork();
+		int status;
+
+		CHECK(child >= 0);
+		if (child == 0) {
+			ctx = new_context(8);
+			sync_once(NULL);
+			_exit(0);
+		}
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK_EQ(status, 0);
 	}
 	CHECK_EQ(io_destroy(ctx), 0);
 	return 0;

@@ -24,7 +24,7 @@ use super::unasked::Unasked;
 use super::{Rest, choice, forked, sys};
 use crate::abi::{io_context_t, io_event};
 use crate::ring::{self, HEADER_LENGTH};
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::system;
 
 /// The most entries that one call hands to the kernel.
@@ -45,9 +45,11 @@ pub(super) struct Context {
     unasked: Unasked,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
-    /// How many threads sleep in the kernel until there are completions, but for those that `sharing`
-    /// counts.
+    /// How many threads sleep in the kernel until there are completions.
     sleepers: AtomicU32,
+    /// How many of them do so in `io_uring_enter`, and, in the upper half, how many completions each of
+    /// those wants.
+    alike: AtomicU64,
     /// The number of its place in the table.
     place: usize,
     /// The mapping that all of this lies in.
@@ -121,6 +123,7 @@ impl Context {
                         unasked: Unasked::new(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
+                        alike: AtomicU64::new(0),
                         place: number,
                         memory,
                         size: layout.size,
@@ -315,8 +318,8 @@ impl Context {
 
     /// How many threads sleep in the kernel until there are completions.
     pub(super) fn sleepers(&self) -> u32 {
-        fence(Ordering::SeqCst); // pairs with those in `Sleeper::on`, where nothing else has done so
-        self.sleepers.load(Ordering::SeqCst) + self.sharing.sleepers()
+        fence(Ordering::SeqCst); // pairs with the one in `falls_asleep`, where nothing else has done so
+        self.sleepers.load(Ordering::Relaxed)
     }
 
     /// Gives back all that the context has, itself included. Nobody uses it, and nothing is in flight.
@@ -382,25 +385,38 @@ pub(super) struct Sleeper<'a> {
     context: &'a Context,
     /// Whether it sleeps on the quiet io_uring alone, to which requests go until it wakes.
     pub(super) alone: bool,
+    enters: bool,
 }
 
 impl<'a> Sleeper<'a> {
     pub(super) fn on(context: &'a Context, me: usize) -> Self {
-        let alone = context.sharing.falls_asleep(me);
-        if !alone {
-            context.sleepers.fetch_add(1, Ordering::SeqCst);
-            fence(Ordering::SeqCst); // pairs with the one in `work` (`pump.rs`)
-        }
-        Sleeper { context, alone }
+        context.sleepers.fetch_add(1, Ordering::Relaxed);
+        let alone = context.sharing.falls_asleep(me); // with the fence that counting wants
+        Sleeper { context, alone, enters: false }
+    }
+
+    /// Whether it may sleep in `io_uring_enter` until there are `more`. The kernel wakes those who do so in
+    /// their order, up to the first for whom there are too few (`io_wake_function`): behind one who wants
+    /// several another would sleep on. So all of them want the same, and who wants otherwise polls.
+    pub(super) fn may_enter(&mut self, more: u32) -> bool {
+        let alike = &self.context.alike;
+        let word = alike.load(Ordering::Relaxed);
+        let of = if word as u32 == 0 { u64::from(more) << 32 } else { word };
+        // To poll is always right, also for who comes second here.
+        self.enters = (of >> 32) as u32 == more
+            && alike.compare_exchange(word, of + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        self.enters
     }
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
+        if self.enters {
+            self.context.alike.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.context.sleepers.fetch_sub(1, Ordering::AcqRel);
         if self.alone {
             self.context.sharing.wakes();
-        } else {
-            self.context.sleepers.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

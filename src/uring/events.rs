@@ -429,7 +429,8 @@ fn sleep_in_kernel(
         return sleep_on_bell(place, context, request, time_or_none);
     }
     let me = this_thread();
-    let counted = Sleeper::on(context, me);
+    let more = more.min(context.quiet().most_wanted(&context.slots));
+    let mut counted = Sleeper::on(context, me);
     // A handler that comes in from here on, and submits, asks by itself.
     context.ask_now();
     if place.life.is_over() || context.pump.is_on() {
@@ -437,13 +438,12 @@ fn sleep_in_kernel(
     }
     let only = if counted.alone { Some(context.quiet()) } else { context.only(me) };
     // As io_pgetevents, and unlike io_uring_enter, ppoll goes on after a stop.
-    let Some(queues) = only.filter(|_| !request.with_mask) else {
+    let Some(queues) = only.filter(|_| !request.with_mask && counted.may_enter(more)) else {
         let fds = only.map_or(context.descriptors(), |only| [only.fd, -1]);
         return after(sys::wait_readable(fds, time_or_none, request.sigmask), request.sigmask);
     };
     // It has 64 bits for either part everywhere.
     let kernel_time = __kernel_timespec { tv_sec: time.tv_sec as _, tv_nsec: time.tv_nsec as _ };
-    let more = more.min(queues.most_wanted(&context.slots));
     let arg = io_uring_getevents_arg {
         sigmask: 0,
         sigmask_sz: 0,

@@ -1,6 +1,6 @@
 //! What a child of `fork` must not keep: the descriptors of its parent's contexts. They would hold the
 //! parent's io_urings beyond their `io_destroy`. (A child that executes a program is rid of them by
-//! close-on-exec.)
+//! close-on-exec.) And that its thread has submitted: the kernel has no worker for it (`worker.rs`).
 //!
 //! The numbers stand in memory that the child inherits, unlike the table of places; its handler
 //! closes them, before anything else of the child's runs. The mappings stay, and keep the io_uring's memory
@@ -11,6 +11,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
+use super::thread_end::{self, Past};
 use super::{sys, table};
 use crate::system;
 
@@ -78,6 +79,7 @@ pub(super) fn forget(place: usize) {
 }
 
 unsafe extern "C" fn in_child() {
+    thread_end::remember(Past::None);
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
         for descriptor in descriptors(place as usize).into_iter().flatten() {
             let fd = descriptor.swap(0, Ordering::Relaxed) - 1;

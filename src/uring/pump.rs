@@ -188,7 +188,7 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
     while !context.pump.is_on() {
         Rest::sleep();
     }
-    fence(Ordering::SeqCst); // pairs with the one in `Sleeper::on`
+    fence(Ordering::SeqCst); // pairs with the one in `Sharing::falls_asleep`
     loop {
         let moved = work.move_all();
         // Nothing is put in any more but below a signal handler that destroys (`setup.rs`).
@@ -215,7 +215,10 @@ impl Work {
     fn wait(&self) -> bool {
         let Work { context, .. } = self;
         let kept = |queues: &Queues| queues.kept.load(Ordering::Relaxed);
-        if let Some(queues) = context.only(self.me()) {
+        // Behind one who sleeps until there are several the pump would not be woken (`Sleeper::may_enter`).
+        let sleepers = context.sleepers() != 0;
+        let only = context.only(self.me());
+        if let Some(queues) = only.filter(|queues| !sleepers || kept(queues) != 0) {
             let more = 1 + kept(queues);
             return sys::enter(queues.fd, 0, more, IORING_ENTER_GETEVENTS, None) >= 0;
         }

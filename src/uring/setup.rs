@@ -148,9 +148,13 @@ fn wait_for_all(context: &Context) {
         let Some(queues) = context.queues().iter().find(|queues| queues.in_flight() != 0) else {
             return;
         };
+        let there = if pumped { queues.kept.load(Ordering::Relaxed) } else { queues.ready() };
         // Again and again: what was just about to be tried once more cannot be found.
         give_up_what_may_not_end(context);
-        let there = if pumped { queues.kept.load(Ordering::Relaxed) } else { queues.ready() };
+        // Most often all of it has its completion by now, which the pump may have moved on.
+        if queues.in_flight() == 0 {
+            continue;
+        }
         let gone = !queues.wait_a_while(there + 1, 100_000_000);
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {

@@ -134,7 +134,7 @@ impl Sharing {
     /// [`Sharing::wakes`].
     pub(crate) fn falls_asleep(&self, me: usize) -> bool {
         self.asleep.fetch_add(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst); // pairs with those in `goes_to_shared` and, of the pump, in `work`
+        fence(Ordering::SeqCst); // pairs with those in `goes_to_shared`, `Context::sleepers` and `work`
         // While the shared one is being made only the first thread can have come so far; it has nothing
         // else to sleep on.
         let word = self.word.load(Ordering::Acquire);
@@ -147,10 +147,5 @@ impl Sharing {
 
     pub(crate) fn wakes(&self) {
         self.asleep.fetch_sub(1, Ordering::Release);
-    }
-
-    /// How many calls sleep on the quiet io_uring alone.
-    pub(crate) fn sleepers(&self) -> u32 {
-        self.asleep.load(Ordering::Relaxed)
     }
 }
