@@ -392,8 +392,7 @@ fn a_signal_asks_for_a_report() {
     let told = [("LIBAIO_STATS", "1"), ("LIBAIO_STATS_SIGNAL", "USR2")];
     let ran = program.run("exec \"$0\" itself", &told);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
-    let line =
-        "libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program handles that signal itself\n";
+    let line = "libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program uses that signal\n";
     assert_eq!(ran.stderr, line);
 }
 

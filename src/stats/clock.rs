@@ -168,8 +168,8 @@ mod tsc {
             let new = pace_of(since, ns.wrapping_sub(NS.load(Relaxed)));
             let before = SEEN.swap(new, Relaxed);
             let goes_on = agree(before, new);
-            // The first alone is not believed: in that time the machine may have slept.
-            PACE.store(if goes_on && before != 0 { new } else { 0 }, Relaxed);
+            // The one that this one confirms: in the time of the first the machine may have slept.
+            PACE.store(if goes_on { before } else { 0 }, Relaxed);
             NS.store(ns, Relaxed);
             NEXT.store(start.wrapping_add(since), Relaxed);
             look = if goes_on { start } else { 0 };
@@ -259,9 +259,10 @@ mod tsc {
                 std::thread::sleep(std::time::Duration::from_millis(1));
                 look();
                 assert_eq!(PACE.load(Relaxed), 0);
+                let first = SEEN.load(Relaxed);
                 std::thread::sleep(std::time::Duration::from_millis(1));
                 look();
-                PACE.load(Relaxed) != 0 && PACE.load(Relaxed) == SEEN.load(Relaxed)
+                first != 0 && PACE.load(Relaxed) == first
             };
             // Whoever is interrupted between the two clocks gets a wrong pace.
             assert!((0..1000).any(|_| is_used()));

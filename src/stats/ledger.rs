@@ -107,7 +107,7 @@ fn open() -> bool {
         return false;
     }
     let Some(memory) = system::wiped_on_fork(size_of::<Ledger>()) else {
-        system::write_stderr(&[b"libaio-rs: no statistics: no memory for them\n"]);
+        system::write_stderr(&[b"libaio-rs: no statistics: no memory\n"]);
         return false;
     };
     let ledger: *mut Ledger = memory.cast();

@@ -235,7 +235,7 @@ pub(super) fn heed_signal() {
     };
     if !installed {
         system::write_stderr(&[
-            b"libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program handles that signal itself\n",
+            b"libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program uses that signal\n",
         ]);
     }
 }
