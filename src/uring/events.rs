@@ -322,6 +322,7 @@ fn is_readable(timeout: *const timespec) -> bool {
 ///
 /// # Safety
 /// As `io_getevents`; the caller counts as a user of the place.
+#[inline(never)]
 unsafe fn take_or_fault(
     place: &'static Place,
     context: &Context,
@@ -373,7 +374,8 @@ fn settle_orphan(place: &'static Place, context: &Context) -> bool {
 /// Waits for `more` events, up to `left` nanoseconds: 0, or the error that ends the call; `ERESTART` where
 /// that is EINTR, or the time's end, beside fewer events that are to be taken. It may come back without any.
 fn wait(place: &'static Place, context: &Context, request: Request, more: u32, left: u64) -> c_int {
-    if config::spin_ns() == 0 {
+    // Above a reap of this thread's own, what that has not given back yet would be found again and again.
+    if config::spin_ns() == 0 || place.gate.is_held_by(this_thread()) {
         return sleep(place, context, request, more, left);
     }
     let (average, start) = (&place.average_wait_ns, now_ns());
