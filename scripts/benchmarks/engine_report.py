@@ -17,10 +17,11 @@ WAYS = ("original", "ours", "io_uring")
 KINDS = {"original": "original", "kernel": "ours, kernel", "io_uring": "ours, io_uring"}
 
 READS = {
-    "direct": "with O_DIRECT, which the kernel's AIO is made for. Requests of io_uring are finished\n"
-    "  by the thread that submitted them, those of AIO wherever the device is served. A loop device\n"
-    "  is served by a kernel thread: whether the scheduler gives it the same processor or another\n"
-    "  decides more than the library (taskset, and the cpumask of the workqueues, hold it)",
+    "direct": "with O_DIRECT, which the kernel's AIO is made for. Requests of\n"
+    "  io_uring are finished by the thread that submitted them, those of AIO wherever the device\n"
+    "  is served. A loop device is served by a kernel thread: whether the scheduler gives it the\n"
+    "  same processor or another decides more than the library (taskset, and the cpumask of the\n"
+    "  workqueues, hold it)",
     "uncached": "the file is not in the page cache. The kernel's AIO reads in io_submit, one\n"
     "  request after the other, whatever the depth; io_uring has them all in flight",
     "cached": "the file is in the page cache, and both read it in io_submit: what is left is the\n"
@@ -64,9 +65,9 @@ kernel's AIO, all in one run: {machine_line(data)}.
 
 {table(call_heads, call_rows(data))}
 
-The completions of `io_uring` are taken from its queue, without a system call. The cached read is of a
-file in memory (memfd_create), which io_uring hands to a worker. To destroy a context takes the
-kernel less time where it is an io_uring.
+The completions of `io_uring` are taken from its queue, without a system call. The cached read is
+of a file in memory (memfd_create), which io_uring hands to a worker. To destroy a context takes
+the kernel less time where it is an io_uring.
 
 ### Reads
 
