@@ -118,6 +118,11 @@ fn destroy_wakes_who_is_about_to_sleep() {
 }
 
 #[test]
+fn a_poll_goes_on_after_two_threads() {
+    holds_here_alone("a_poll_goes_on_after_two_threads");
+}
+
+#[test]
 fn a_second_thread_comes() {
     holds("uring/a_second_thread_comes");
 }

@@ -155,7 +155,8 @@ fn wait_for_all(context: &Context) {
         if queues.in_flight() == 0 {
             continue;
         }
-        let gone = !queues.wait_a_while(there + 1, 100_000_000);
+        // Not long: the pump may move on, or drop what it keeps, at any time, and then so many never come.
+        let gone = !queues.wait_a_while(there + 1, 2_000_000);
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
             return;

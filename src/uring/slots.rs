@@ -247,7 +247,8 @@ impl Slots {
 
     /// Whether a completion is of a poll that was orphaned ([`Slot::was_orphaned`]).
     pub(super) fn is_orphan(&self, cqe: &io_uring_cqe) -> bool {
-        if cqe.res != -libc::ECANCELED {
+        // Who looks without the gate may meet what the pump keeps.
+        if cqe.res != -libc::ECANCELED || cqe.user_data as u32 >= self.count {
             return false;
         }
         let slot = self.of(cqe);

@@ -129,8 +129,11 @@ fn is_busy(place: &Place, me: usize) -> bool {
             for queues in context.queues() {
                 let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
                 for i in 0..queues.ready() {
-                    let cqe = queues.completion(head.wrapping_add(i));
-                    context.slots.of(cqe).mark_done();
+                    let slot = context.slots.of(queues.completion(head.wrapping_add(i)));
+                    // Nobody waits for a poll; one that was given up is submitted anew as the same request.
+                    if !slot.is_poll() {
+                        slot.mark_done();
+                    }
                 }
             }
         }
