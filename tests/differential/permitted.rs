@@ -52,7 +52,7 @@ pub const DIFFERENCES: &[Difference] = &[
             }
         },
         shown_by: || {
-            let of = |opcode, file| Request { opcode, file, ..read() };
+            let of = |opcode, file| Request { opcode, file, ..Request::good() };
             vec![
                 of(PREAD, File::Directory),
                 of(PREADV, File::Directory),
@@ -75,7 +75,7 @@ pub const DIFFERENCES: &[Difference] = &[
             }
         },
         shown_by: || {
-            let with = |rw_flags, opcode| Request { rw_flags, opcode, ..read() };
+            let with = |rw_flags, opcode| Request { rw_flags, opcode, ..Request::good() };
             vec![with(RWF_DONTCACHE, PREAD), with(RWF_DONTCACHE, PWRITEV), with(RWF_ATOMIC, PWRITE)]
         },
     },
@@ -85,7 +85,7 @@ pub const DIFFERENCES: &[Difference] = &[
         avoid: |requests| {
             requests.iter_mut().filter(|r| r.at == To::ReadOnly).for_each(|r| r.at = To::Good);
         },
-        shown_by: || vec![Request { at: To::ReadOnly, ..read() }],
+        shown_by: || vec![Request { at: To::ReadOnly, ..Request::good() }],
     },
     Difference {
         what: "Lists, iocbs, iovecs, events and times in memory that is not mapped fault; NULL, the null \
@@ -106,9 +106,9 @@ pub const DIFFERENCES: &[Difference] = &[
             }
         },
         shown_by: || {
-            let vectors = |buf, nbytes| Request { opcode: PREADV, buf, nbytes, ..read() };
+            let vectors = |buf, nbytes| Request { opcode: PREADV, buf, nbytes, ..Request::good() };
             vec![
-                Request { at: To::Unmapped, ..read() },
+                Request { at: To::Unmapped, ..Request::good() },
                 vectors(To::Unmapped, 1),
                 vectors(To::ReadOnly, VECTORS + 1),
             ]
@@ -165,24 +165,6 @@ impl Difference {
             let steps = vec![setup, submit];
             Sequence { wild: false, callbacks: false, io_uring: true, quiet: true, steps }
         })
-    }
-}
-
-/// A request with which nothing is wrong.
-fn read() -> Request {
-    Request {
-        at: To::Good,
-        opcode: PREAD,
-        file: File::Memory,
-        buf: To::Good,
-        nbytes: 512,
-        offset: 0,
-        flags: 0,
-        resfd: File::Counter,
-        rw_flags: 0,
-        reqprio: 0,
-        reserved: 0,
-        key: 0,
     }
 }
 

@@ -804,20 +804,7 @@ impl<'a> Runner<'a> {
         if !live || size < 64 || available != 0 || busy || self.used + all > REQUESTS {
             return "skipped".into();
         }
-        let request = Request {
-            at: To::Good,
-            opcode: 0,
-            file: File::Memory,
-            buf: To::Good,
-            nbytes: 64,
-            offset: 0,
-            flags: 0,
-            resfd: File::Counter,
-            rw_flags: 0,
-            reqprio: 0,
-            reserved: 0,
-            key: 0,
-        };
+        let request = Request { nbytes: 64, ..Request::good() };
         let first = self.used;
         let mut list: Vec<usize> = Vec::new();
         for number in first..first + all {

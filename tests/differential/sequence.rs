@@ -194,6 +194,26 @@ pub struct Request {
     pub key: u32,
 }
 
+impl Request {
+    /// A read with which nothing is wrong.
+    pub fn good() -> Request {
+        Request {
+            at: To::Good,
+            opcode: 0,
+            file: File::Memory,
+            buf: To::Good,
+            nbytes: 512,
+            offset: 0,
+            flags: 0,
+            resfd: File::Counter,
+            rw_flags: 0,
+            reqprio: 0,
+            reserved: 0,
+            key: 0,
+        }
+    }
+}
+
 fn memory() -> impl Strategy<Value = To> {
     prop_oneof![
         20 => Just(To::Good),
