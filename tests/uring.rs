@@ -187,16 +187,21 @@ fn watching_finds_what_comes_soon() {
     assert_eq!(run_with("ring/watching_finds_what_comes_soon", &[URING]).status, 1);
 }
 
-#[test]
-fn one_call_submits_a_batch() {
+/// What strace logs of those system calls of a program of `c-tests/uring/`.
+fn traced(name: &str, calls: &str) -> String {
     let _lock = AioLock::shared();
     let folder = scratch();
-    let binary = compile(folder.path(), "c-tests/uring/one_call_submits_a_batch.c", &[]);
+    let binary = compile(folder.path(), &format!("c-tests/uring/{name}.c"), &[]);
     let log = folder.path().join("strace");
     let mut strace = limited("strace");
-    strace.args(["-f", "-e", "trace=io_uring_enter,io_submit", "-o"]).arg(&log).arg(binary);
+    strace.args(["-f", "-e", &format!("trace={calls}"), "-o"]).arg(&log).arg(binary);
     must(strace.env("LD_LIBRARY_PATH", build()).env(URING.0, URING.1));
-    let log = std::fs::read_to_string(log).expect("strace's log");
+    std::fs::read_to_string(log).expect("strace's log")
+}
+
+#[test]
+fn one_call_submits_a_batch() {
+    let log = traced("one_call_submits_a_batch", "io_uring_enter,io_submit");
     // 100 batches, whose completions are there when the call returns; and one for the thread's worker.
     assert_eq!(log.matches("io_uring_enter(").count(), 101);
     assert_eq!(log.matches(", 64, 0, 0, NULL").count(), 100, "{log}");
@@ -205,14 +210,7 @@ fn one_call_submits_a_batch() {
 
 #[test]
 fn destroy_waits_for_nothing_else() {
-    let _lock = AioLock::shared();
-    let folder = scratch();
-    let binary = compile(folder.path(), "c-tests/uring/destroy_waits_for_nothing_else.c", &[]);
-    let log = folder.path().join("strace");
-    let mut strace = limited("strace");
-    strace.args(["-f", "-e", "trace=io_uring_enter", "-o"]).arg(&log).arg(binary);
-    must(strace.env("LD_LIBRARY_PATH", build()).env(URING.0, URING.1));
-    let log = std::fs::read_to_string(log).expect("strace's log");
+    let log = traced("destroy_waits_for_nothing_else", "io_uring_enter");
     assert_ne!(log.matches("io_uring_enter(").count(), 0);
     assert_eq!(log.matches("IORING_ENTER_EXT_ARG").count(), 0, "{log}");
 }
