@@ -289,11 +289,19 @@ mod tsc {
 mod tests {
     use super::*;
 
+    /// Begins anew, for who has the clocks of the process alone.
+    fn begin_alone() -> impl Sized {
+        #[cfg(target_arch = "x86_64")]
+        let alone = tsc::tests::forget();
+        #[cfg(not(target_arch = "x86_64"))]
+        let alone = ();
+        begin();
+        alone
+    }
+
     #[test]
     fn a_call_takes_as_long_by_either_clock() {
-        #[cfg(target_arch = "x86_64")]
-        let _alone = tsc::tests::forget();
-        begin();
+        let _alone = begin_alone();
         // Until the pace is known, where it can be.
         let until = now_ns() + 400_000_000;
         while fast::pace() == 0 && now_ns() < until {
@@ -313,9 +321,7 @@ mod tests {
 
     #[test]
     fn threads_that_learn_the_pace_at_a_time_do_not_spoil_it() {
-        #[cfg(target_arch = "x86_64")]
-        let _alone = tsc::tests::forget();
-        begin();
+        let _alone = begin_alone();
         let until = now_ns() + 1_000_000_000;
         let calls = move || {
             let mut known = false;
