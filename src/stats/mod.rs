@@ -37,6 +37,10 @@ use crate::request::{Request, Source, Way};
 use crate::system::refuses;
 use crate::{kernel, system, uring};
 
+const PREAD: i16 = io_iocb_cmd::IO_CMD_PREAD as i16;
+const PWRITE: i16 = io_iocb_cmd::IO_CMD_PWRITE as i16;
+const PREADV: i16 = io_iocb_cmd::IO_CMD_PREADV as i16;
+const PWRITEV: i16 = io_iocb_cmd::IO_CMD_PWRITEV as i16;
 const POLL: i16 = io_iocb_cmd::IO_CMD_POLL as i16;
 
 /// Counts what the requests of a list ask for, from number `from` up to `to`: adds that, or takes it off
@@ -61,8 +65,8 @@ unsafe fn look(side: Side, list: *mut *mut iocb, (from, to): (usize, usize), onc
         let iocb = unsafe { obj.read_unaligned() };
         let opcode = iocb.aio_lio_opcode;
         let (of_bytes, bytes) = match opcode {
-            0 => (word::READ_ASKED, iocb.aio_nbytes),
-            1 => (word::WRITE_ASKED, iocb.aio_nbytes),
+            PREAD => (word::READ_ASKED, iocb.aio_nbytes),
+            PWRITE => (word::WRITE_ASKED, iocb.aio_nbytes),
             // SAFETY: the program's own vectors.
             _ => unsafe { asked_otherwise(side.block, obj, once) },
         };
@@ -81,10 +85,10 @@ unsafe fn asked_otherwise(block: &Block, obj: *mut iocb, once: u64) -> (usize, u
     // SAFETY: the program's own request.
     let iocb = unsafe { obj.read_unaligned() };
     match iocb.aio_lio_opcode {
-        opcode @ (7 | 8) => {
+        opcode @ (PREADV | PWRITEV) => {
             // SAFETY: the program's own vectors.
             let bytes = unsafe { bytes_of_vectors(&iocb) };
-            (if opcode == 7 { word::READ_ASKED } else { word::WRITE_ASKED }, bytes)
+            (if opcode == PREADV { word::READ_ASKED } else { word::WRITE_ASKED }, bytes)
         }
         POLL => {
             block.note_poll(obj.addr(), once == 1);
@@ -98,9 +102,8 @@ unsafe fn asked_otherwise(block: &Block, obj: *mut iocb, once: u64) -> (usize, u
 /// The vectors are readable, where they are not in the null page or the kernel's half.
 #[cold]
 unsafe fn bytes_of_vectors(iocb: &iocb) -> u64 {
-    const MOST_VECTORS: u64 = 1024; // UIO_MAXIOV
     let first = iocb.aio_buf as usize as *const libc::iovec;
-    if refuses(first) || iocb.aio_nbytes > MOST_VECTORS {
+    if refuses(first) || iocb.aio_nbytes > libc::UIO_MAXIOV as u64 {
         return 0;
     }
     (0..iocb.aio_nbytes as usize)
