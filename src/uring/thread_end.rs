@@ -74,7 +74,8 @@ pub(super) fn notice() -> Past {
     }
 }
 
-/// Has [`notice`] tell that; of a child of `fork`, which has no worker of its own yet, that it has done nothing.
+/// Has [`notice`] tell that; of a child of `fork`, which has no worker of its own yet, that it has
+/// done nothing.
 #[cold]
 pub(super) fn remember(past: Past) {
     let key = KEY.load(Ordering::Relaxed).wrapping_sub(1);
