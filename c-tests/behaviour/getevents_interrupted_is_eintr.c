@@ -1,26 +1,16 @@
 /* A signal handler that runs while io_getevents waits with no event ends the wait with -EINTR, also
    under SA_RESTART; with one event of two it ends it with that event. */
 #define _GNU_SOURCE
-#include "check.h"
+#include "signals.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
-
-static volatile sig_atomic_t runs;
-
-static void count(int signal)
-{
-	(void)signal;
-	runs++;
-}
 
 int main(void)
 {
 	io_context_t ctx = new_context(1);
 	int fd = eventfd(1, 0);
-	struct sigaction action = { .sa_handler = count };
 	/* Again and again, since the first may come before the wait has begun. */
 	struct itimerval tick = { { 0, 10000 }, { 0, 10000 } };
 	struct timespec hour = { 3600, 0 };
@@ -28,12 +18,11 @@ int main(void)
 	struct io_event events[2];
 
 	CHECK(fd >= 0);
-	CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+	count_signal(SIGALRM, 0);
 	CHECK_EQ(setitimer(ITIMER_REAL, &tick, NULL), 0);
 	EXPECT("no timeout", io_getevents(ctx, 1, 1, events, NULL), -EINTR);
 	EXPECT("an hour", io_getevents(ctx, 1, 1, events, &hour), -EINTR);
-	action.sa_flags = SA_RESTART;
-	CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+	count_signal(SIGALRM, SA_RESTART);
 	EXPECT("SA_RESTART", io_getevents(ctx, 1, 1, events, NULL), -EINTR);
 	CHECK(runs >= 3);
 

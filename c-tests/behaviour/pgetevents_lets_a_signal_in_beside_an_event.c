@@ -2,36 +2,24 @@
    the handler has run by its return: a program that never runs out of events still gets its
    signals. */
 #define _GNU_SOURCE
-#include "check.h"
+#include "signals.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
-
-static volatile sig_atomic_t runs;
-
-static void count(int signal)
-{
-	(void)signal;
-	runs++;
-}
 
 int main(void)
 {
 	io_context_t ctx = new_context(3);
 	int fd = eventfd(1, 0);
-	struct sigaction action = { .sa_handler = count };
 	struct timespec no_wait = { 0, 0 }, wait = { 10, 0 };
 	struct iocb cb[3], *list[3] = { &cb[0], &cb[1], &cb[2] };
 	struct io_event event;
-	sigset_t usr1, none;
+	sigset_t none;
 
 	CHECK(fd >= 0);
 	sigemptyset(&none);
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
-	CHECK_EQ(sigprocmask(SIG_BLOCK, &usr1, NULL), 0);
+	count_signal(SIGUSR1, 0);
+	block(SIGUSR1);
 	for (int i = 0; i < 3; i++)
 		io_prep_poll(&cb[i], fd, POLLIN);
 	CHECK_EQ(io_submit(ctx, 3, list), 3);

@@ -1,23 +1,13 @@
 /* io_pgetevents with a mask that holds a signal back waits its timeout out while the signal comes
    (0, not -EINTR); the signal is let in again afterwards. */
 #define _GNU_SOURCE
-#include "check.h"
+#include "signals.h"
 
-#include <signal.h>
 #include <sys/time.h>
-
-static volatile sig_atomic_t runs;
-
-static void count(int signal)
-{
-	(void)signal;
-	runs++;
-}
 
 int main(void)
 {
 	io_context_t ctx = new_context(1);
-	struct sigaction action = { .sa_handler = count };
 	struct itimerval tick = { { 0, 5000 }, { 0, 5000 } };
 	struct timespec wait = { 0, 100000000 };
 	struct io_event event;
@@ -25,7 +15,7 @@ int main(void)
 
 	sigemptyset(&alarms);
 	sigaddset(&alarms, SIGALRM);
-	CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+	count_signal(SIGALRM, 0);
 	CHECK_EQ(setitimer(ITIMER_REAL, &tick, NULL), 0);
 	EXPECT("held back", io_pgetevents(ctx, 1, 1, &event, &wait, &alarms), 0);
 	CHECK_EQ(sigprocmask(SIG_BLOCK, NULL, &now), 0);

@@ -1,35 +1,22 @@
 /* io_pgetevents with a NULL mask takes events as io_getevents does, and lets no blocked signal
    in. */
 #define _GNU_SOURCE
-#include "check.h"
+#include "signals.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
-
-static volatile sig_atomic_t runs;
-
-static void count(int signal)
-{
-	(void)signal;
-	runs++;
-}
 
 int main(void)
 {
 	io_context_t ctx = new_context(4);
 	int fd = eventfd(1, 0);
-	struct sigaction action = { .sa_handler = count };
 	struct timespec no_wait = { 0, 0 }, short_wait = { 0, 1000000 };
 	struct iocb cb[4], *list[4] = { &cb[0], &cb[1], &cb[2], &cb[3] };
 	struct io_event events[4];
-	sigset_t usr1;
 
 	CHECK(fd >= 0);
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
-	CHECK_EQ(sigprocmask(SIG_BLOCK, &usr1, NULL), 0);
+	count_signal(SIGUSR1, 0);
+	block(SIGUSR1);
 	CHECK_EQ(raise(SIGUSR1), 0);
 	EXPECT("none, 1 ms", io_pgetevents(ctx, 1, 4, events, &short_wait, NULL), 0);
 	EXPECT("none, no wait", io_pgetevents(ctx, 1, 4, events, &no_wait, NULL), 0);

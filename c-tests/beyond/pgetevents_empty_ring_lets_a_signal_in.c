@@ -1,31 +1,18 @@
 /* io_pgetevents with a zero timeout and nothing ready, too, lets in a pending signal that its mask
    lets in: -EINTR, and the handler has run. libaio looks at the ring alone and returns 0. */
 #define _GNU_SOURCE
-#include "check.h"
-
-#include <signal.h>
-
-static volatile sig_atomic_t runs;
-
-static void count(int signal)
-{
-	(void)signal;
-	runs++;
-}
+#include "signals.h"
 
 int main(void)
 {
 	io_context_t ctx = new_context(1);
-	struct sigaction action = { .sa_handler = count };
 	struct timespec no_wait = { 0, 0 };
 	struct io_event event;
-	sigset_t usr1, none;
+	sigset_t none;
 
 	sigemptyset(&none);
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
-	CHECK_EQ(sigprocmask(SIG_BLOCK, &usr1, NULL), 0);
+	count_signal(SIGUSR1, 0);
+	block(SIGUSR1);
 	CHECK_EQ(raise(SIGUSR1), 0);
 	CHECK_EQ(io_pgetevents(ctx, 0, 1, &event, &no_wait, &none), -EINTR);
 	CHECK_EQ(runs, 1);
