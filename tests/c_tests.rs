@@ -184,6 +184,20 @@ fn environment(command: &mut Command, form: Form) {
 }
 
 impl Form {
+    /// Those of a program that is built with our library.
+    const WITH_OURS: &[Form] = &[
+        Form::Shared,
+        Form::SharedBySyscall,
+        Form::SharedOnUring,
+        Form::SharedCounted,
+        Form::SharedOnUringCounted,
+        Form::Static,
+        Form::StaticOnUring,
+    ];
+    /// Those of one that is built with Debian's, and runs on ours.
+    const WITH_THE_ORIGINAL: &[Form] =
+        &[Form::OriginalByPath, Form::OriginalByPreload, Form::OriginalByPlainPreload];
+
     fn name(self) -> &'static str {
         match self {
             Form::Shared => "linked with ours",
@@ -203,29 +217,17 @@ impl Form {
 
 /// The same exit status 0 and the same output, in every form and on every file system.
 fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
-    use Form::*;
     let _lock = AioLock::shared();
-    let ours = source.forms(&[
-        Shared,
-        SharedBySyscall,
-        SharedOnUring,
-        SharedCounted,
-        SharedOnUringCounted,
-        Static,
-        StaticOnUring,
-        OriginalByPath,
-        OriginalByPreload,
-        OriginalByPlainPreload,
-    ]);
+    let ours = source.forms(&[Form::WITH_OURS, Form::WITH_THE_ORIGINAL].concat());
     original();
     for place in source.places() {
-        let reference = source.run(Original, binaries, &place);
-        succeeded(&reference, Original, &place)?;
+        let reference = source.run(Form::Original, binaries, &place);
+        succeeded(&reference, Form::Original, &place)?;
         for &form in &ours {
             let ran = source.run(form, binaries, &place);
             succeeded(&ran, form, &place)?;
             if ran.stdout != reference.stdout {
-                let (a, b) = (Original.name(), form.name());
+                let (a, b) = (Form::Original.name(), form.name());
                 return Err(difference(a, &reference.stdout, b, &ran.stdout).into());
             }
         }
@@ -236,16 +238,7 @@ fn same_on_both(source: &Source, binaries: &Path) -> Result<(), Failed> {
 fn holds_on_ours(source: &Source, binaries: &Path) -> Result<(), Failed> {
     let _lock = AioLock::shared();
     for place in source.places() {
-        let ours = [
-            Form::Shared,
-            Form::SharedBySyscall,
-            Form::SharedOnUring,
-            Form::SharedCounted,
-            Form::SharedOnUringCounted,
-            Form::Static,
-            Form::StaticOnUring,
-        ];
-        for form in source.forms(&ours) {
+        for form in source.forms(Form::WITH_OURS) {
             succeeded(&source.run(form, binaries, &place), form, &place)?;
         }
     }
