@@ -118,6 +118,11 @@ fn destroy_wakes_who_is_about_to_sleep() {
 }
 
 #[test]
+fn requests_that_were_taken_are_not_waited_for() {
+    holds("uring/requests_that_were_taken_are_not_waited_for");
+}
+
+#[test]
 fn a_poll_goes_on_after_two_threads() {
     holds_here_alone("a_poll_goes_on_after_two_threads");
 }

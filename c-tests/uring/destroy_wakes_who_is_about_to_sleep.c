@@ -20,7 +20,7 @@ static void *waits(void *unused)
 		io_prep_poll(&requests[i], never, POLLIN);
 		submit(ctx, &requests[i]);
 	}
-	is_held_up = 1;
+	held_up_before = SLEEP;
 	return (void *)(intptr_t)io_getevents(ctx, 2, 2, events, NULL);
 }
 
@@ -34,7 +34,7 @@ static void run(int requests, int notified)
 	in_flight = requests;
 	ctx = new_context(8);
 	CHECK_EQ(pthread_create(&thread, NULL, waits, NULL), 0);
-	CHECK_EQ(sem_wait(&about_to_sleep), 0);
+	CHECK_EQ(sem_wait(&about_to_enter), 0);
 	if (notified >= 0) {
 		io_prep_poll(&one, never, POLLIN);
 		io_set_eventfd(&one, notified);

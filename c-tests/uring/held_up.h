@@ -1,8 +1,8 @@
 /*
- * held_up.h - holds a thread up that is about to sleep until there are several events
+ * held_up.h - holds a thread up that is about to enter the kernel
  *
- * Where a thread has set `is_held_up`, its next call that waits for more than one event posts
- * `about_to_sleep` right before it enters the kernel, and waits there for `go_on`.
+ * Where a thread has set `held_up_before`, its next system call of that kind posts `about_to_enter`
+ * first, and waits there for `go_on`.
  */
 #ifndef HELD_UP_H
 #define HELD_UP_H
@@ -14,13 +14,35 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-static __thread int is_held_up;
-static sem_t about_to_sleep, go_on;
+enum call {
+	NONE,
+	SLEEP, /* until there are several events */
+	SUBMISSION,
+};
+
+static __thread enum call held_up_before;
+/* How often the thread has slept for a moment, to try again what could not be done. */
+static __thread int naps;
+static sem_t about_to_enter, go_on;
 
 static inline void prepare_to_hold_up(void)
 {
-	CHECK_EQ(sem_init(&about_to_sleep, 0, 0), 0);
+	CHECK_EQ(sem_init(&about_to_enter, 0, 0), 0);
 	CHECK_EQ(sem_init(&go_on, 0, 0), 0);
+}
+
+static inline enum call kind_of(long number, const long arguments[6])
+{
+	switch (number) {
+	case SYS_io_getevents: /* the second says how many events are wanted */
+		return arguments[1] > 1 ? SLEEP : NONE;
+	case SYS_io_submit:
+		return SUBMISSION;
+	case SYS_io_uring_enter: /* how many entries to take, and how many completions are wanted */
+		return arguments[2] > 1 ? SLEEP : arguments[1] > 0 ? SUBMISSION : NONE;
+	default:
+		return NONE;
+	}
 }
 
 /* The library's way into the kernel: the program's own function is found first. */
@@ -36,11 +58,10 @@ long syscall(long number, ...)
 	va_end(list);
 	if (next == NULL)
 		*(void **)&next = dlsym(RTLD_NEXT, "syscall");
-	/* The third and the second say how many completions are wanted. */
-	if (is_held_up && ((number == SYS_io_uring_enter && arguments[2] > 1) ||
-	                   (number == SYS_io_getevents && arguments[1] > 1))) {
-		is_held_up = 0;
-		sem_post(&about_to_sleep);
+	naps += number == SYS_nanosleep;
+	if (held_up_before != NONE && kind_of(number, arguments) == held_up_before) {
+		held_up_before = NONE;
+		sem_post(&about_to_enter);
 		sem_wait(&go_on);
 	}
 	return next(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],

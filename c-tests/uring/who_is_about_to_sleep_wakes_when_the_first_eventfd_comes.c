@@ -17,7 +17,7 @@ static void *waits(void *timeout)
 {
 	struct io_event events[WANTED];
 
-	is_held_up = 1;
+	held_up_before = SLEEP;
 	return (void *)(intptr_t)io_getevents(ctx, WANTED, WANTED, events, timeout);
 }
 
@@ -32,7 +32,7 @@ static void run(int come, struct timespec *timeout)
 
 	ctx = new_context(64);
 	CHECK_EQ(pthread_create(&thread, NULL, waits, timeout), 0);
-	CHECK_EQ(sem_wait(&about_to_sleep), 0);
+	CHECK_EQ(sem_wait(&about_to_enter), 0);
 	for (int i = 0; i < come; i++) {
 		if (i == WANTED - 1)
 			CHECK_EQ(sem_post(&go_on), 0);

@@ -389,6 +389,8 @@ impl Queues {
             }
             match taken {
                 taken if taken < 0 => (),
+                // Another thread's call has taken them.
+                0 if self.sq_head().load(Ordering::Acquire) != head => (),
                 // Completions that found no room want to be fetched first.
                 libc::EBUSY => {
                     self.fetch(0);
