@@ -303,7 +303,7 @@ unsafe fn prepare(
     }
     let resfd = loop {
         // SAFETY: upheld by the caller.
-        match unsafe { fill(place, obj, &iocb, descriptors, me, entry) } {
+        match unsafe { fill_with_eventfd_and_key(place, obj, &iocb, descriptors, me, entry) } {
             Ok(resfd) => break resfd,
             // Which error comes first depends on what the descriptor is.
             Err(_) if descriptors.ask() => (),
@@ -328,12 +328,12 @@ unsafe fn prepare(
     Ok(())
 }
 
-/// Writes the entry for a request, but for its `user_data`; the descriptor of our own of its eventfd.
+/// Writes a request's key, and its entry but for `user_data`; the descriptor of our own of its eventfd.
 ///
 /// # Safety
 /// As [`prepare`].
 #[inline(never)]
-unsafe fn fill(
+unsafe fn fill_with_eventfd_and_key(
     place: &'static Place,
     obj: *mut iocb,
     iocb: &iocb,
