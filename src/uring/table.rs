@@ -125,14 +125,16 @@ impl Table {
 
     /// Whether this thread holds a gate or a lock of any context.
     pub(super) fn is_held_by(&self, thread: usize) -> bool {
-        self.in_use().any(|p| p.gate.is_held_by(thread) || p.lock.is_held_by(thread))
+        self.any(|p| p.gate.is_held_by(thread) || p.lock.is_held_by(thread))
     }
 
-    /// Every place that has a context, or had one a moment ago.
-    pub(super) fn in_use(&self) -> impl Iterator<Item = &Place> {
-        let groups = self.ever_used.iter().enumerate().flat_map(|(n, bits)| set_bits(n, bits));
-        let numbers = groups.flat_map(|n| set_bits(n, &self.used[n & (GROUPS - 1)]));
-        numbers.map(|n| &self.places[n & (PLACES - 1)])
+    /// Whether `is` says so of any place that has a context, or had one a moment ago.
+    #[inline(always)]
+    pub(super) fn any(&self, mut is: impl FnMut(&Place) -> bool) -> bool {
+        any_bit(&self.ever_used, |group| {
+            let places = core::slice::from_ref(&self.used[group & (GROUPS - 1)]);
+            any_bit(places, |n| is(&self.places[(group * BITS + n) & (PLACES - 1)]))
+        })
     }
 
     fn bit_of(&self, number: usize) -> (&AtomicUsize, usize) {
@@ -162,15 +164,20 @@ impl Table {
     }
 }
 
-/// The numbers of the bits that are set in word number `n` of many.
-fn set_bits(n: usize, word: &AtomicUsize) -> impl Iterator<Item = usize> + use<> {
-    let mut bits = word.load(Ordering::Acquire);
-    core::iter::from_fn(move || {
-        let first = bits.trailing_zeros() as usize;
-        // Takes the lowest away.
-        bits &= bits.wrapping_sub(1);
-        (first < BITS).then_some(n * BITS + first)
-    })
+/// Whether `is` says so of the number of any bit that is set.
+#[inline(always)]
+fn any_bit(words: &[AtomicUsize], mut is: impl FnMut(usize) -> bool) -> bool {
+    for (n, word) in words.iter().enumerate() {
+        let mut bits = word.load(Ordering::Acquire);
+        while bits != 0 {
+            if is(n * BITS + bits.trailing_zeros() as usize) {
+                return true;
+            }
+            // Takes the lowest away.
+            bits &= bits.wrapping_sub(1);
+        }
+    }
+    false
 }
 
 /// The place of `address`, if it has one.

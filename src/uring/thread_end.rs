@@ -87,10 +87,10 @@ unsafe extern "C" fn ends(_: *mut c_void) {
     ANY.store(true, Ordering::Relaxed);
     let Some(table) = table::table() else { return };
     let me = this_thread();
-    for place in table.in_use() {
+    table.any(|place| {
         // Of a place that was given back meanwhile there is nothing to ask: its life may be another
         // late caller's count alone, with no context.
-        let Some(address) = Table::address_of(place) else { continue };
+        let Some(address) = Table::address_of(place) else { return false };
         if place.life.enter() && place.is_of(address) {
             mark_own(place, me);
         }
@@ -100,7 +100,8 @@ unsafe extern "C" fn ends(_: *mut c_void) {
             Rest::sleep();
         }
         super::setup::leave(place);
-    }
+        false
+    });
 }
 
 /// Marks the reads and writes that the kernel takes for this thread's, or may. The caller counts as a
