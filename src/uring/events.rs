@@ -6,7 +6,7 @@ use core::ptr;
 use libc::{
     EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ERESTART, ETIME, sigset_t, timespec,
 };
-use linux_raw_sys::io_uring::{__kernel_timespec, io_uring_getevents_arg};
+use linux_raw_sys::io_uring::{__kernel_timespec, IORING_ENTER_EXT_ARG, io_uring_getevents_arg};
 
 use super::context::{Context, Sleeper};
 use super::queues::{Completions, Queues};
@@ -31,14 +31,16 @@ pub(crate) unsafe fn get_events(request: Request) -> c_int {
     let address = request.context;
     let entered = |place: &&Place| place.gate.enter_user_at_once(this_thread());
     let plain = request.is_plain().then(|| find(address.addr())).flatten();
+    let mut looked = false;
     if let Some(place) = plain.filter(entered) {
         // SAFETY: inside the gate; a plain request's pointers are good.
         if let Take::Taken(n) = unsafe { take_inside(place, request, request.least(), 0) } {
             return n as c_int;
         }
+        looked = true;
     }
     // SAFETY: upheld by the caller.
-    unsafe { get_events_slowly(request) }
+    unsafe { get_events_slowly(request, looked) }
 }
 
 /// What came of an attempt to take events.
@@ -209,13 +211,13 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
     }
 }
 
-/// Any request, with the kernel's checks in its order.
+/// Any request, with the kernel's checks in its order. `looked` where there were too few events a moment ago.
 ///
 /// # Safety
 /// As `io_getevents`.
 #[cold]
 #[inline(never)]
-unsafe fn get_events_slowly(request: Request) -> c_int {
+unsafe fn get_events_slowly(request: Request, looked: bool) -> c_int {
     let address = request.context;
     let Some(place) = find(address.addr()) else {
         // SAFETY: upheld by the caller.
@@ -236,7 +238,7 @@ unsafe fn get_events_slowly(request: Request) -> c_int {
         return fail(EINVAL);
     }
     // SAFETY: upheld by the caller; a user counts.
-    let answer = unsafe { get_events_as_user(place, request, interrupted != 0) };
+    let answer = unsafe { get_events_as_user(place, request, looked, interrupted != 0) };
     leave(place);
     answer.unwrap_or_else(fail)
 }
@@ -246,6 +248,7 @@ unsafe fn get_events_slowly(request: Request) -> c_int {
 unsafe fn get_events_as_user(
     place: &'static Place,
     request: Request,
+    looked: bool,
     interrupted: bool,
 ) -> Result<c_int, c_int> {
     // SAFETY: upheld by the caller.
@@ -256,21 +259,28 @@ unsafe fn get_events_as_user(
     }
     // SAFETY: the timeout is good, as far as can be told.
     let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
-    let start = now_ns();
+    let is_endless = limit == u64::MAX;
+    let now = || if is_endless { 0 } else { now_ns() };
+    let start = now();
     let (mut taken, mut asked, mut interrupted) = (0, false, interrupted);
+    // For one event, without end, the call sleeps, where the kernel looks itself before it does so.
+    let mut looked = looked && is_endless && least == 1;
     let ended = loop {
         if place.life.is_over() {
             break EINVAL;
         }
-        // SAFETY: upheld by the caller.
-        match unsafe { take_or_fault(place, context, request, taken) } {
-            Err(error) => break error,
-            Ok(Take::Taken(n)) => taken += n,
-            Ok(Take::Gone) => break EINVAL,
-            // As if nothing were there yet, or a signal had come.
-            Ok(Take::Crossed) => break if least == 0 { 0 } else { EINTR },
-            Ok(Take::Fewer) => (),
+        if !looked {
+            // SAFETY: upheld by the caller.
+            match unsafe { take_or_fault(place, context, request, taken) } {
+                Err(error) => break error,
+                Ok(Take::Taken(n)) => taken += n,
+                Ok(Take::Gone) => break EINVAL,
+                // As if nothing were there yet, or a signal had come.
+                Ok(Take::Crossed) => break if least == 0 { 0 } else { EINTR },
+                Ok(Take::Fewer) => (),
+            }
         }
+        looked = false;
         let me = this_thread();
         let ends = if taken >= least {
             Err(if interrupted { EINTR } else { 0 })
@@ -279,7 +289,7 @@ unsafe fn get_events_as_user(
             // for that reap to end must not wait for what this call waits for.
             Err(EINTR)
         } else {
-            match limit.saturating_sub(now_ns() - start) {
+            match limit.saturating_sub(now() - start) {
                 0 => Err(0),
                 left => Ok(left),
             }
@@ -300,7 +310,7 @@ unsafe fn get_events_as_user(
         match wait(place, context, request, least - taken, left) {
             0 => (),
             // Some events had come before the signal; unless it was the time.
-            ERESTART => interrupted = now_ns() - start < limit,
+            ERESTART => interrupted = now() - start < limit,
             // What came after the signal is left for the next call, as the kernel does.
             answer => break answer,
         }
@@ -450,10 +460,14 @@ fn sleep_in_kernel(
         sigmask: 0,
         sigmask_sz: 0,
         min_wait_usec: 0,
-        ts: if endless { 0 } else { (&raw const kernel_time).addr() as u64 },
+        ts: (&raw const kernel_time).addr() as u64,
     };
     let head = queues.cq_head().load(Ordering::Acquire);
-    let answer = sys::enter(queues.fd, 0, more, queues.wait_flags, Some(&arg));
+    let (flags, arg) = match endless {
+        true => (queues.wait_flags & !IORING_ENTER_EXT_ARG, None),
+        false => (queues.wait_flags, Some(&arg)),
+    };
+    let answer = sys::enter(queues.fd, 0, more, flags, arg);
     // The kernel gives no reason for an early end where there is any completion (`io_cqring_wait`).
     if answer >= 0 && queues.newest().wrapping_sub(head) < more {
         return ERESTART;
