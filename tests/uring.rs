@@ -92,6 +92,11 @@ fn more_completions_than_a_queue_holds() {
 }
 
 #[test]
+fn a_thread_ends_beside_a_full_queue() {
+    holds("uring/a_thread_ends_beside_a_full_queue");
+}
+
+#[test]
 fn who_wants_fewer_is_woken_first() {
     let ran = run_with("uring/who_wants_fewer_is_woken_first", &[URING]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));

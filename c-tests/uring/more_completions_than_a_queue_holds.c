@@ -10,29 +10,6 @@ static struct iocb requests[N], *list[N];
 static struct io_event events[N];
 static char bytes[N];
 
-static long number_in(const char *name)
-{
-	FILE *f = fopen(name, "r");
-	long n;
-
-	CHECK(f != NULL && fscanf(f, "%ld", &n) == 1);
-	CHECK_EQ(fclose(f), 0);
-	return n;
-}
-
-/* Whether the engine has refused the context, as it may: beyond the limit it must. */
-static int is_refused(int answer)
-{
-	const char *engine = getenv("LIBAIO_ENGINE");
-	long limit = number_in("/proc/sys/fs/aio-max-nr");
-
-	if (engine && !strcmp(engine, "io_uring"))
-		return 0;
-	if (limit < N)
-		CHECK_EQ(answer, -EAGAIN);
-	return answer == -EAGAIN && limit < N + number_in("/proc/sys/fs/aio-nr");
-}
-
 static void submit_all(io_context_t ctx)
 {
 	for (int i = 0; i < N; i += AT_ONCE)
@@ -86,7 +63,7 @@ int main(void)
 
 	CHECK(counter >= 0);
 	answer = io_setup(N, &ctx);
-	if (is_refused(answer))
+	if (is_refused(N, answer))
 		return 0;
 	CHECK_EQ(answer, 0);
 	for (int i = 0; i < N; i++)

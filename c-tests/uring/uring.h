@@ -71,4 +71,27 @@ static inline void use(io_context_t ctx, int ready)
 	}
 }
 
+static inline long number_in(const char *name)
+{
+	FILE *f = fopen(name, "r");
+	long n;
+
+	CHECK(f != NULL && fscanf(f, "%ld", &n) == 1);
+	CHECK_EQ(fclose(f), 0);
+	return n;
+}
+
+/* Whether the engine has refused a context of that many, as it may: beyond the limit it must. */
+static inline int is_refused(int requests, int answer)
+{
+	const char *engine = getenv("LIBAIO_ENGINE");
+	long limit = number_in("/proc/sys/fs/aio-max-nr");
+
+	if (engine && !strcmp(engine, "io_uring"))
+		return 0;
+	if (limit < requests)
+		CHECK_EQ(answer, -EAGAIN);
+	return answer == -EAGAIN && limit < requests + number_in("/proc/sys/fs/aio-nr");
+}
+
 #endif /* URING_H */

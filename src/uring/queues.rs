@@ -262,6 +262,11 @@ impl Queues {
         if ready == 0 && self.has_overflowed() { self.fetch(head) } else { ready }
     }
 
+    /// Whether the kernel keeps completions beside so many that nobody has taken, which leave no room.
+    pub(super) fn is_stuck(&self, ready: u32) -> bool {
+        ready == self.cq_entries && self.has_overflowed()
+    }
+
     /// [`Queues::ready`] where the kernel keeps some.
     #[cold]
     fn fetch(&self, head: u32) -> u32 {

@@ -174,7 +174,7 @@ fn drop_completions(context: &Context, queues: &Queues) {
         let cqe = queues.completion(head);
         if cqe.user_data != INTERNAL {
             // Its eventfd is notified with the last of the context (`take_apart`).
-            context.slots.of(cqe).mark_done();
+            context.slots.of(cqe).mark_done(cqe.user_data);
         }
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
     }

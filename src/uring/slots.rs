@@ -169,9 +169,9 @@ impl Slot {
         self.has(AWAITED)
     }
 
-    /// Notes that its completion is there. The caller is who takes completions.
-    pub(super) fn mark_done(&self) {
-        self.word.fetch_or(DONE, Ordering::AcqRel);
+    /// Notes that its completion is there.
+    pub(super) fn mark_done(&self, user_data: u64) {
+        self.mark(user_data, DONE);
     }
 
     /// Whether this is a poll that the kernel gave up because the thread that had submitted it ended,

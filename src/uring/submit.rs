@@ -254,7 +254,7 @@ fn as_who_takes(place: &Place, context: &Context, me: usize, look: impl FnOnce()
 #[cold]
 fn let_go(context: &Context, queues: &Queues) {
     for user_data in queues.not_taken().filter(|&user_data| user_data != INTERNAL) {
-        context.slots.get(user_data as u32).mark_done();
+        context.slots.get(user_data as u32).mark_done(user_data);
     }
 }
 

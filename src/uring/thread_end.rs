@@ -10,11 +10,11 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::events::leave_gate;
+use super::context::Context;
 use super::queues::Queues;
 use super::slots::Slot;
-use super::table::{self, Place, Table};
-use super::{Rest, sys};
+use super::table::{self, Table};
+use super::{INTERNAL, Rest, sys};
 use crate::gate::Pause as _;
 use crate::system::{self, this_thread};
 
@@ -91,58 +91,59 @@ unsafe extern "C" fn ends(_: *mut c_void) {
         // Of a place that was given back meanwhile there is nothing to ask: its life may be another
         // late caller's count alone, with no context.
         let Some(address) = Table::address_of(place) else { return false };
-        if place.life.enter() && place.is_of(address) {
-            mark_own(place, me);
-        }
-        super::setup::leave(place);
-        while place.life.enter() && place.is_of(address) && is_busy(place, me) {
+        let mut marked = false;
+        loop {
+            let there = place.life.enter() && place.is_of(address);
+            // SAFETY: the right one, and a user counts.
+            let busy = there && is_busy(unsafe { place.context() }, me, &mut marked);
             super::setup::leave(place);
+            if !busy {
+                return false;
+            }
             Rest::sleep();
         }
-        super::setup::leave(place);
-        false
     });
 }
 
-/// Marks the reads and writes that the kernel takes for this thread's, or may. The caller counts as a
-/// user.
-fn mark_own(place: &Place, me: usize) {
-    // SAFETY: as the caller says.
-    let context = unsafe { place.context() };
+/// Marks the reads and writes that the kernel takes for this thread's, or may.
+fn mark_own(context: &Context, me: usize) {
     // A call that found others' entries in the queue has handed them over too.
     let mixed = context.queues().iter().any(Queues::is_mixed);
     let own = |slot: &Slot| !slot.is_poll() && (mixed || slot.is_owned_by(me));
     context.slots.in_flight(own).for_each(|(user_data, slot)| slot.mark_awaited(user_data));
 }
 
-/// Whether the context has reads or writes of this thread's under way. The caller counts as a user.
-fn is_busy(place: &Place, me: usize) -> bool {
-    // SAFETY: as the caller says.
-    let context = unsafe { place.context() };
+/// Whether the context has reads or writes of this thread's under way, which are marked at first. Not where
+/// a queue is full, and the kernel keeps what found no room there: who would take something may be waiting
+/// for this thread, and what is kept cannot be told from what is under way.
+fn is_busy(context: &Context, me: usize, marked: &mut bool) -> bool {
     if context.in_flight() == 0 {
         return false;
     }
-    // What is there already is not under way, but was not taken either.
-    system::with_signals_blocked(|_| {
-        if !place.gate.enter_user(me) {
-            return;
+    if !core::mem::replace(marked, true) {
+        mark_own(context, me);
+    }
+    for queues in context.queues() {
+        // This thread's own part of completing them.
+        queues.carry_out();
+        let ready = queues.ready();
+        if queues.is_stuck(ready) && !context.pump.is_on() {
+            return false;
         }
-        if !context.pump.is_on() {
-            for queues in context.queues() {
-                let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
-                for i in 0..queues.ready() {
-                    let slot = context.slots.of(queues.completion(head.wrapping_add(i)));
-                    // Nobody waits for a poll; one that was given up is submitted anew as the same request.
-                    if !slot.is_poll() {
-                        slot.mark_done();
-                    }
+        // What is there already is not under way, but was not taken either. Others may take completions
+        // meanwhile: what is read here may be an old one or a new one, and the mark is its request's alone.
+        let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
+        for i in 0..ready {
+            let cqe = queues.completion(head.wrapping_add(i));
+            if cqe.user_data != INTERNAL {
+                let slot = context.slots.of(cqe);
+                // Nobody waits for a poll; one that was given up is submitted anew as the same request.
+                if !slot.is_poll() {
+                    slot.mark_done(cqe.user_data);
                 }
             }
         }
-        leave_gate(place, context.address());
-    });
-    // This thread's own part of completing them.
-    context.queues().iter().for_each(Queues::carry_out);
+    }
     context.slots.in_flight(Slot::is_awaited).any(|(_, slot)| is_sure_to_end(slot))
 }
 
