@@ -6,6 +6,11 @@
 //! nothing for the other one, nor for statistics, in taking events: under io_uring its fast path finds no
 //! context and comes to [`elsewhere`]; where calls are counted, a mark says so that it looks at anyway
 //! (`gate::AtEnd`). The other calls load a word for each of the two.
+//!
+//! The end of the process is told by `.fini_array`: the loader, or `exit(3)` of a program that is linked
+//! statically, calls what stands there after all that the program has registered by `atexit(3)`, and after the
+//! destructors of what was linked with this library. It needs no room, no registration that could fail,
+//! and no start files.
 
 use core::ffi::{c_int, c_long};
 use core::ptr;
@@ -203,3 +208,12 @@ unsafe fn answer(request: Request, looked: bool) -> c_int {
     }
     answer
 }
+
+extern "C" fn at_exit() {
+    uring::at_exit();
+    stats::at_exit();
+}
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;

@@ -55,6 +55,11 @@ fn handler_destroys() {
 }
 
 #[test]
+fn handler_exits() {
+    holds("handler_exits");
+}
+
+#[test]
 fn handler_forks() {
     holds("handler_forks");
 }

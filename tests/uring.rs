@@ -97,6 +97,11 @@ fn a_thread_ends_beside_a_full_queue() {
 }
 
 #[test]
+fn exit_waits_for_writes() {
+    holds("uring/exit_waits_for_writes");
+}
+
+#[test]
 fn who_wants_fewer_is_woken_first() {
     let ran = run_with("uring/who_wants_fewer_is_woken_first", &[URING]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));

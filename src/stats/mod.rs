@@ -32,6 +32,7 @@ use libc::EINPROGRESS;
 use self::block::{Block, Role, Side, word};
 use self::clock::Timed;
 pub(crate) use self::ledger::is_off;
+pub(crate) use self::output::at_exit;
 use crate::abi::{io_context_t, io_event, io_iocb_cmd, iocb};
 use crate::request::{Request, Source, Way};
 use crate::system::refuses;

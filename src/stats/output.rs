@@ -4,10 +4,7 @@
 //! or its user. The program may also close the descriptor and give the number to a file of its own: so
 //! it is looked at before each report.
 //!
-//! The end of the process is told by `.fini_array`: the loader, or `exit(3)` of a program that is linked
-//! statically, calls what stands there after all that the program has registered by `atexit(3)`, and after the
-//! destructors of what was linked with this library. It needs no room, no registration that could fail,
-//! and no start files.
+//! The end of the process is told by `engine.rs`.
 
 use core::ffi::{c_int, c_long, c_ulong};
 use core::mem::MaybeUninit;
@@ -244,10 +241,7 @@ extern "C" fn on_signal(_: c_int) {
     report_all(b"signal");
 }
 
-extern "C" fn at_exit() {
+/// The process ends.
+pub(crate) fn at_exit() {
     report_all(b"exit");
 }
-
-#[used]
-#[unsafe(link_section = ".fini_array")]
-static AT_EXIT: extern "C" fn() = at_exit;

@@ -82,6 +82,7 @@ pub(crate) use self::{
     setup::{destroy, setup},
     submit::{cancel, submit},
     sys::{flags_of, kind_of},
+    thread_end::at_exit,
 };
 
 /// The `user_data` of entries that are no request's.

@@ -372,9 +372,10 @@ impl Queues {
         })
     }
 
-    /// Has the kernel take all entries that are in the queue.
-    pub(super) fn submit_all(&self) {
-        let _ = self.submit(self.sq_tail().load(Ordering::Acquire), 0);
+    /// Has the kernel take all entries that are in the queue; whether it does.
+    #[inline(always)]
+    pub(super) fn submit_all(&self) -> bool {
+        self.submit(self.sq_tail().load(Ordering::Acquire), 0).is_ok()
     }
 
     /// Has the kernel take all entries up to `tail`, of which the last `own` are the caller's. Where it

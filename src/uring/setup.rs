@@ -99,7 +99,9 @@ fn bring_to_an_end(place: &'static Place) {
 /// Has the kernel give up what may never end.
 fn give_up_what_may_not_end(context: &Context) {
     // What another thread has put in may not be the kernel's yet, which would not find it.
-    context.queues().iter().for_each(Queues::submit_all);
+    context.queues().iter().for_each(|queues| {
+        queues.submit_all();
+    });
     for (user_data, slot) in context.slots.in_flight(may_never_end) {
         // As if the program had asked: a poll is not submitted anew.
         slot.mark_cancelled(user_data);
@@ -174,7 +176,7 @@ fn drop_completions(context: &Context, queues: &Queues) {
         let cqe = queues.completion(head);
         if cqe.user_data != INTERNAL {
             // Its eventfd is notified with the last of the context (`take_apart`).
-            context.slots.of(cqe).mark_done(cqe.user_data);
+            context.slots.of(cqe).mark_done();
         }
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
     }

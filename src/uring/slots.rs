@@ -42,7 +42,7 @@ const IN_USE: u64 = 1;
 const CANCELLED: u64 = 2;
 /// Its completion is there.
 const DONE: u64 = 4;
-/// A thread that ends waits for it.
+/// A thread or the process that ends waits for it.
 const AWAITED: u64 = 8;
 /// The kernel was asked to cancel it for [`Why::WouldWait`].
 const WOULD_WAIT: u64 = 16;
@@ -60,6 +60,8 @@ pub(super) enum Why {
 const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
+const READ: u32 = io_uring_op::IORING_OP_READ as u32;
+const READV: u32 = io_uring_op::IORING_OP_READV as u32;
 
 /// What a request is told by, beside its entry.
 pub(super) struct Ticket {
@@ -83,9 +85,15 @@ impl Slot {
         self.owner.store(owner, Ordering::Relaxed);
         self.data.store(data, Ordering::Relaxed);
         self.obj.store(obj, Ordering::Relaxed);
-        let generation = self.word.load(Ordering::Relaxed) & GENERATION;
-        self.word.store(generation | IN_USE, Ordering::Release);
-        generation
+        self.word.load(Ordering::Relaxed) & GENERATION
+    }
+
+    /// Its entry is about to be put into a queue. (A poll that is submitted anew is in use already.)
+    fn begin(&self) {
+        let word = self.word.load(Ordering::Relaxed);
+        if word & IN_USE == 0 {
+            self.word.store(word | IN_USE, Ordering::Release);
+        }
     }
 
     /// Frees it, for its next use. Only who has it does so.
@@ -137,6 +145,11 @@ impl Slot {
         self.opcode.load(Ordering::Relaxed) == POLL
     }
 
+    /// Whether it is a write or an fsync.
+    pub(super) fn is_write(&self) -> bool {
+        !matches!(self.opcode.load(Ordering::Relaxed), POLL | READ | READV)
+    }
+
     pub(super) fn is_of(&self, iocb: usize) -> bool {
         self.obj.load(Ordering::Relaxed) == iocb
     }
@@ -160,7 +173,7 @@ impl Slot {
         self.mark(user_data, CANCELLED);
     }
 
-    /// Notes that a thread that ends waits for it.
+    /// Notes that a thread or the process that ends waits for it.
     pub(super) fn mark_awaited(&self, user_data: u64) {
         self.mark(user_data, AWAITED);
     }
@@ -169,8 +182,13 @@ impl Slot {
         self.has(AWAITED)
     }
 
-    /// Notes that its completion is there.
-    pub(super) fn mark_done(&self, user_data: u64) {
+    /// Notes that its completion is there, or will never be. Nobody else takes that.
+    pub(super) fn mark_done(&self) {
+        self.word.fetch_or(DONE, Ordering::AcqRel);
+    }
+
+    /// [`Slot::mark_done`] of the request with that `user_data`, whose completion others may be taking.
+    pub(super) fn mark_done_if_of(&self, user_data: u64) {
         self.mark(user_data, DONE);
     }
 
@@ -243,6 +261,13 @@ impl Slots {
     /// Fills a slot that was taken; its `user_data`.
     pub(super) fn fill(&self, number: u32, ticket: &Ticket) -> u64 {
         self.get(number).fill(ticket) | u64::from(number)
+    }
+
+    /// The entry with that `user_data` is about to be put into a queue: its request is in flight from here on.
+    /// What is prepared for a queue, and never gets there where a signal handler ends the thread, is not.
+    #[inline(always)]
+    pub(super) fn begin(&self, user_data: u64) {
+        self.get(user_data as u32).begin();
     }
 
     /// Whether a completion is of a poll that was orphaned ([`Slot::was_orphaned`]).

@@ -95,6 +95,7 @@ fn put<'a>(
         }
         let queues = context.open(below);
         let before = queues.newest();
+        entries.iter().for_each(|entry| context.slots.begin(entry.user_data));
         queues.push(entries).map(|tail| Put { queues, tail, before })
     })
 }
@@ -254,7 +255,7 @@ fn as_who_takes(place: &Place, context: &Context, me: usize, look: impl FnOnce()
 #[cold]
 fn let_go(context: &Context, queues: &Queues) {
     for user_data in queues.not_taken().filter(|&user_data| user_data != INTERNAL) {
-        context.slots.get(user_data as u32).mark_done(user_data);
+        context.slots.get(user_data as u32).mark_done();
     }
 }
 

@@ -1,10 +1,11 @@
-//! The end of a thread that has submitted requests.
+//! The end of a thread that has submitted requests, and that of the process.
 //!
 //! A request of io_uring is its thread's: once that has ended, the kernel gives up its polls (their
 //! result is `-ECANCELED`), and a buffered read that waited for its page fails (`-EFAULT`), for there is
 //! no longer a task in whose memory it could be carried out. The kernel's AIO knows no such bond. So a
 //! thread that ends waits for its reads and writes of files and devices, which takes as long as they
-//! do; and polls that were given up are submitted anew by who meets their completion.
+//! do; and polls that were given up are submitted anew by who meets their completion. A process that ends
+//! waits for its writes: what was submitted is written.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -83,7 +84,16 @@ pub(super) fn remember(past: Past) {
     unsafe { libc::pthread_setspecific(key, ptr::without_provenance(past as usize)) };
 }
 
-unsafe extern "C" fn ends(_: *mut c_void) {
+/// The process ends by `exit(3)`, or the object that the library is linked into is unloaded.
+pub(crate) fn at_exit() {
+    ends(ptr::null_mut());
+}
+
+/// Waits until what ends has nothing under way that would be lost: the calling thread, whose specific value is
+/// given, of the reads and writes that the kernel takes for its own, or may; or, where that is NULL, the
+/// process, of all writes, as the kernel's AIO does in `exit_aio`.
+extern "C" fn ends(value: *mut c_void) {
+    let process = value.is_null();
     ANY.store(true, Ordering::Relaxed);
     let Some(table) = table::table() else { return };
     let me = this_thread();
@@ -94,8 +104,12 @@ unsafe extern "C" fn ends(_: *mut c_void) {
         let mut marked = false;
         loop {
             let there = place.life.enter() && place.is_of(address);
-            // SAFETY: the right one, and a user counts.
-            let busy = there && is_busy(unsafe { place.context() }, me, &mut marked);
+            // What a handler on this thread has interrupted in the middle of putting entries in, nobody
+            // else can put in.
+            let busy = there && !place.lock.is_held_by(me) && {
+                // SAFETY: the right one, and a user counts.
+                is_busy(unsafe { place.context() }, process, me, &mut marked)
+            };
             super::setup::leave(place);
             if !busy {
                 return false;
@@ -105,25 +119,32 @@ unsafe extern "C" fn ends(_: *mut c_void) {
     });
 }
 
-/// Marks the reads and writes that the kernel takes for this thread's, or may.
-fn mark_own(context: &Context, me: usize) {
+/// Marks what is to be waited for.
+fn mark(context: &Context, process: bool, me: usize) {
     // A call that found others' entries in the queue has handed them over too.
     let mixed = context.queues().iter().any(Queues::is_mixed);
-    let own = |slot: &Slot| !slot.is_poll() && (mixed || slot.is_owned_by(me));
-    context.slots.in_flight(own).for_each(|(user_data, slot)| slot.mark_awaited(user_data));
+    let awaited = |slot: &Slot| match process {
+        true => slot.is_write(),
+        false => !slot.is_poll() && (mixed || slot.is_owned_by(me)),
+    };
+    context.slots.in_flight(awaited).for_each(|(user_data, slot)| slot.mark_awaited(user_data));
 }
 
-/// Whether the context has reads or writes of this thread's under way, which are marked at first. Not where
+/// Whether the context has anything under way that is to be waited for, which is marked at first. Not where
 /// a queue is full, and the kernel keeps what found no room there: who would take something may be waiting
 /// for this thread, and what is kept cannot be told from what is under way.
-fn is_busy(context: &Context, me: usize, marked: &mut bool) -> bool {
+fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bool {
     if context.in_flight() == 0 {
         return false;
     }
     if !core::mem::replace(marked, true) {
-        mark_own(context, me);
+        mark(context, process, me);
     }
     for queues in context.queues() {
+        // In a handler above a call of this thread's own, nobody else may do that.
+        if process && !queues.submit_all() {
+            return false;
+        }
         // This thread's own part of completing them.
         queues.carry_out();
         let ready = queues.ready();
@@ -139,7 +160,7 @@ fn is_busy(context: &Context, me: usize, marked: &mut bool) -> bool {
                 let slot = context.slots.of(cqe);
                 // Nobody waits for a poll; one that was given up is submitted anew as the same request.
                 if !slot.is_poll() {
-                    slot.mark_done(cqe.user_data);
+                    slot.mark_done_if_of(cqe.user_data);
                 }
             }
         }
