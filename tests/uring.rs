@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{AioLock, Ran, build, compile, limited, must, run, scratch};
+use std::ffi::OsStr;
+
+use common::{AioLock, Ran, build, c_compiler, compile, limited, must, root, run, scratch};
 
 const URING: (&str, &str) = ("LIBAIO_ENGINE", "io_uring");
 
@@ -99,6 +101,30 @@ fn a_thread_ends_beside_a_full_queue() {
 #[test]
 fn exit_waits_for_writes() {
     holds("uring/exit_waits_for_writes");
+}
+
+#[test]
+fn an_object_is_unloaded() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    // The program must not have the library by itself: the object would call that one.
+    let compiled = |name: &str, last: &[&OsStr]| {
+        let to = folder.path().join(name);
+        let mut cc = c_compiler();
+        cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&to);
+        must(cc.arg(format!("c-tests/uring/{name}.c")).args(last));
+        to
+    };
+    let library = build().join("libaio.a");
+    let object =
+        compiled("uses_a_context", &["-shared".as_ref(), "-fPIC".as_ref(), library.as_ref()]);
+    let binary = compiled("an_object_is_unloaded", &[]);
+    for variables in [&[URING][..], &[]] {
+        let mut program = limited(&binary);
+        program.arg(&object);
+        let ran = run(program.envs(variables.iter().copied()));
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{variables:?}");
+    }
 }
 
 #[test]

@@ -25,6 +25,14 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
+// What is linked into a shared object that may be unloaded names it by this, so that the handler goes with it.
+// The compiler's start files define it; without them it is NULL, as the shared library (-z nodelete) has it.
+core::arch::global_asm!(".weak __dso_handle", ".hidden __dso_handle");
+
+unsafe extern "C" {
+    static __dso_handle: u8;
+}
+
 /// For each place its descriptors, each a number and 1.
 type Descriptors = [[AtomicI32; 3]; table::places()];
 
@@ -52,9 +60,9 @@ pub(super) fn prepare() -> bool {
         system::unmap(made.cast(), size_of::<Descriptors>());
         return true;
     }
-    // The library is never unloaded (-z nodelete), so no handler outlives its code.
+    let object = (&raw const __dso_handle).cast();
     // SAFETY: a function of this library, which may run in any child.
-    system::errno_kept(|| unsafe { __register_atfork(None, None, Some(in_child), ptr::null()) });
+    system::errno_kept(|| unsafe { __register_atfork(None, None, Some(in_child), object) });
     true
 }
 

@@ -37,7 +37,7 @@ pub(super) fn prepare() -> bool {
         return true;
     }
     let mut key = 0;
-    // SAFETY: room for a key, and a function of this library, which is never unloaded.
+    // SAFETY: room for a key, and a function of this library, which deletes the key before it is unloaded.
     if system::errno_kept(|| unsafe { libc::pthread_key_create(&raw mut key, Some(ends)) }) != 0 {
         return false;
     }
@@ -87,6 +87,10 @@ pub(super) fn remember(past: Past) {
 /// The process ends by `exit(3)`, or the object that the library is linked into is unloaded.
 pub(crate) fn at_exit() {
     ends(ptr::null_mut());
+    // From here on no thread's end is noticed: the key is soon another's.
+    let key = KEY.swap(0, Ordering::Relaxed).wrapping_sub(1);
+    // SAFETY: where there was none, this is none either.
+    unsafe { libc::pthread_key_delete(key) };
 }
 
 /// Waits until what ends has nothing under way that would be lost: the calling thread, whose specific value is
