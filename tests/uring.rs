@@ -74,6 +74,11 @@ fn child_keeps_no_descriptor() {
 }
 
 #[test]
+fn a_forks_handler_makes_a_context() {
+    holds("uring/a_forks_handler_makes_a_context");
+}
+
+#[test]
 fn closed_descriptors_end_a_wait() {
     holds_here_alone("closed_descriptors_end_a_wait");
 }

@@ -99,6 +99,8 @@ impl Context {
     /// A new context; its address. It is in the table.
     pub(super) fn make(maxevents: u32) -> Result<io_context_t, c_int> {
         let table = table::table().ok_or(ENOMEM)?;
+        // Before there are descriptors, which may have the numbers of those.
+        forked::tidy_up();
         let layout = Layout::new(maxevents)?;
         let requests = layout.nr - 1;
         let submissions = maxevents.clamp(1, MOST_SUBMISSIONS).next_power_of_two();

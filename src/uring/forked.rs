@@ -2,8 +2,9 @@
 //! parent's io_urings beyond their `io_destroy`. (A child that executes a program is rid of them by
 //! close-on-exec.) And that its thread has submitted: the kernel has no worker for it (`worker.rs`).
 //!
-//! The numbers stand in memory that the child inherits, unlike the table of places; its handler
-//! closes them, before anything else of the child's runs. The mappings stay, and keep the io_uring's memory
+//! The numbers stand in memory that the child inherits, unlike the table of places, where a word says
+//! whether this process has tidied up. Its handler does so, unless a context of the child's own comes first: a
+//! handler of the program's may run before, and a child that did not come from `fork(3)` has none. The mappings stay, and keep the io_uring's memory
 //! for as long as the child does not execute a program or end: a handler that forked in the middle of
 //! a call returns to code that uses them.
 
@@ -11,8 +12,9 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
+use super::sys;
+use super::table::{self, Table};
 use super::thread_end::{self, Past};
-use super::{sys, table};
 use crate::system;
 
 unsafe extern "C" {
@@ -20,7 +22,7 @@ unsafe extern "C" {
     fn __register_atfork(
         prepare: Option<unsafe extern "C" fn()>,
         parent: Option<unsafe extern "C" fn()>,
-        child: Option<unsafe extern "C" fn()>,
+        child: Option<extern "C" fn()>,
         object: *const c_void,
     ) -> c_int;
 }
@@ -62,7 +64,7 @@ pub(super) fn prepare() -> bool {
     }
     let object = (&raw const __dso_handle).cast();
     // SAFETY: a function of this library, which may run in any child.
-    system::errno_kept(|| unsafe { __register_atfork(None, None, Some(in_child), object) });
+    system::errno_kept(|| unsafe { __register_atfork(None, None, Some(tidy_up), object) });
     true
 }
 
@@ -86,7 +88,11 @@ pub(super) fn forget(place: usize) {
     }
 }
 
-unsafe extern "C" fn in_child() {
+/// Before a process makes a context, and in a child: rids it of what is its parent's, once.
+pub(super) extern "C" fn tidy_up() {
+    if !table::table().is_some_and(Table::is_first_to_tidy) {
+        return;
+    }
     thread_end::remember(Past::None);
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
         for descriptor in descriptors(place as usize).into_iter().flatten() {

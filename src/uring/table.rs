@@ -48,6 +48,8 @@ pub(super) struct Table {
     used: [AtomicUsize; GROUPS],
     /// A bit for each group of places, of which one has ever been in use.
     ever_used: [AtomicUsize; GROUPS / BITS],
+    /// Whether the process has nothing of a parent's left (`forked.rs`).
+    tidied: AtomicU32,
 }
 
 const BITS: usize = usize::BITS as usize;
@@ -158,6 +160,11 @@ impl Table {
         place.close();
     }
 
+    /// Whether the caller is the one who is to tidy up after a fork.
+    pub(super) fn is_first_to_tidy(&self) -> bool {
+        self.tidied.swap(1, Ordering::AcqRel) == 0
+    }
+
     /// The address of a place's context, where it has one.
     pub(super) fn address_of(place: &Place) -> Option<usize> {
         Some(place.address.load(Ordering::Acquire)).filter(|&address| address > RESERVED)
@@ -204,6 +211,8 @@ pub(super) fn make() -> bool {
         return true;
     }
     let Some(made) = system::wiped_on_fork(size_of::<Table>()) else { return false };
+    // SAFETY: fresh memory, as large as a table, which nobody else has yet.
+    unsafe { &*made.cast::<Table>() }.tidied.store(1, Ordering::Relaxed);
     let other =
         TABLE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
     if other.is_err() {
