@@ -15,7 +15,7 @@ use super::context::Context;
 use super::queues::Queues;
 use super::slots::Slot;
 use super::table::{self, Table};
-use super::{INTERNAL, Rest, sys};
+use super::{INTERNAL, Rest};
 use crate::gate::Pause as _;
 use crate::system::{self, this_thread};
 
@@ -169,12 +169,7 @@ fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bo
             }
         }
     }
-    context.slots.in_flight(Slot::is_awaited).any(|(_, slot)| is_sure_to_end(slot))
-}
-
-/// Whether a request is of a file or device, which takes its time but not for ever.
-pub(super) fn is_sure_to_end(slot: &Slot) -> bool {
-    let kind = sys::kind_of(slot.fd());
-    // A descriptor that was closed meanwhile tells nothing; files are what AIO is for.
-    kind < 0 || matches!(kind as u32, libc::S_IFREG | libc::S_IFBLK)
+    // Of what is not a file's nobody knows how long it takes.
+    let mut awaited = context.slots.in_flight(|slot| slot.is_awaited() && slot.is_of_a_file());
+    awaited.any(|(user_data, slot)| !context.gives_up_as_another(user_data, slot))
 }
