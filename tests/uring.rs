@@ -129,6 +129,9 @@ fn an_object_is_unloaded() {
         program.arg(&object);
         let ran = run(program.envs(variables.iter().copied()));
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{variables:?}");
+        program.current_dir(folder.path()).env("LIBAIO_STATS", "report");
+        let ran = run(program.env("LIBAIO_STATS_SIGNAL", "USR1"));
+        assert_eq!(ran.status, 0, "{variables:?} {}", ran.stderr);
     }
 }
 

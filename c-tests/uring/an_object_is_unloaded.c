@@ -1,10 +1,11 @@
 /* An object that has the library linked in (the argument) is loaded, used by two threads, and unloaded: then a
-   fork, and the end of either thread, call nothing of it. */
+   fork, the end of a thread, and a signal that asked for a report, call nothing of it. */
 #define _GNU_SOURCE
 #include "uring.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 static void (*uses_a_context)(void);
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 		CHECK_EQ(dlclose(object), 0);
 		CHECK(dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) == NULL);
 
+		if (getenv("LIBAIO_STATS_SIGNAL"))
+			CHECK_EQ(raise(SIGUSR1), 0);
 		child = fork();
 		CHECK(child >= 0);
 		if (child == 0)

@@ -212,17 +212,7 @@ pub(super) fn heed_signal() {
     if signal == 0 {
         return;
     }
-    let mut before = MaybeUninit::<libc::sigaction>::uninit();
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: zeros are an action, and an empty mask; the handler may run anywhere. `before` is read
-    // where it was written.
-    let installed = unsafe {
-        (*action.as_mut_ptr()).sa_sigaction = on_signal as *const () as usize;
-        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-        libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) == 0
-            && (*before.as_ptr()).sa_sigaction == libc::SIG_DFL
-            && libc::sigaction(signal, action.as_ptr(), ptr::null_mut()) == 0
-    };
+    let installed = replace_handler(signal, libc::SIG_DFL, on_signal as *const () as usize);
     if !installed {
         system::write_stderr(&[
             b"libaio-rs: LIBAIO_STATS_SIGNAL is ignored: the program uses that signal\n",
@@ -230,11 +220,30 @@ pub(super) fn heed_signal() {
     }
 }
 
+/// Has a signal be handled by `to` where it is handled by `from`; whether it is now.
+fn replace_handler(signal: c_int, from: usize, to: usize) -> bool {
+    let mut before = MaybeUninit::<libc::sigaction>::uninit();
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: zeros are an action, and an empty mask; the handler may run anywhere. `before` is read
+    // where it was written.
+    unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = to;
+        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) == 0
+            && (*before.as_ptr()).sa_sigaction == from
+            && libc::sigaction(signal, action.as_ptr(), ptr::null_mut()) == 0
+    }
+}
+
 extern "C" fn on_signal(_: c_int) {
     report_all(b"signal");
 }
 
-/// The process ends.
+/// The process ends, or the object that the library is linked into is unloaded, and the handler with it: who
+/// asks for a report from then on gets none.
 pub(crate) fn at_exit() {
-    report_all(b"exit");
+    if ledger::if_used().is_some() {
+        report_all(b"exit");
+        replace_handler(config::stats_signal(), on_signal as *const () as usize, libc::SIG_IGN);
+    }
 }
