@@ -123,15 +123,16 @@ extern "C" fn ends(value: *mut c_void) {
     });
 }
 
-/// Marks what is to be waited for.
-fn mark(context: &Context, process: bool, me: usize) {
+/// Marks what is to be waited for; whether there is anything.
+fn mark(context: &Context, process: bool, me: usize) -> bool {
     // A call that found others' entries in the queue has handed them over too.
     let mixed = context.queues().iter().any(Queues::is_mixed);
     let awaited = |slot: &Slot| match process {
         true => slot.is_write(),
         false => !slot.is_poll() && (mixed || slot.is_owned_by(me)),
     };
-    context.slots.in_flight(awaited).for_each(|(user_data, slot)| slot.mark_awaited(user_data));
+    let marked = context.slots.in_flight(awaited);
+    marked.map(|(user_data, slot)| slot.mark_awaited(user_data)).count() != 0
 }
 
 /// Whether the context has anything under way that is to be waited for, which is marked at first. Not where
@@ -141,8 +142,8 @@ fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bo
     if context.in_flight() == 0 {
         return false;
     }
-    if !core::mem::replace(marked, true) {
-        mark(context, process, me);
+    if !core::mem::replace(marked, true) && !mark(context, process, me) {
+        return false;
     }
     for queues in context.queues() {
         // In a handler above a call of this thread's own, nobody else may do that.
