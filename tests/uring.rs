@@ -82,6 +82,11 @@ fn what_cannot_be_submitted_is_not_waited_for() {
 }
 
 #[test]
+fn the_numbers_of_a_daemon_stay_free() {
+    holds("uring/the_numbers_of_a_daemon_stay_free");
+}
+
+#[test]
 fn several_wait_beside_an_ended_threads_polls() {
     holds("uring/several_wait_beside_an_ended_threads_polls");
 }

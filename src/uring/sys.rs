@@ -24,13 +24,41 @@ fn answer(call: impl FnOnce() -> c_long) -> c_int {
     })
 }
 
+/// A system call of a number, of a pointer or another number ([`plain`]), and of a number.
+///
+/// # Safety
+/// As the call's.
+#[inline(never)]
+unsafe fn call(which: c_long, first: c_int, second: *mut c_void, third: c_long) -> c_int {
+    // SAFETY: upheld by the caller.
+    answer(|| unsafe { libc::syscall(which, first as c_long, second, third) })
+}
+
+/// A number in a pointer's place.
+fn plain(number: c_int) -> *mut c_void {
+    ptr::without_provenance_mut(number as usize)
+}
+
 /// `io_uring_setup(2)`; the descriptor is close-on-exec, as the kernel makes it.
 pub(super) fn setup(entries: u32, params: &mut io_uring_params) -> c_int {
+    let params = ptr::from_mut(params).cast();
     // SAFETY: the kernel reads and writes the parameters alone.
-    answer(|| unsafe {
-        libc::syscall(__NR_io_uring_setup as c_long, entries, ptr::from_mut(params))
-    })
+    out_of_the_way(unsafe { call(__NR_io_uring_setup as c_long, entries as c_int, params, 0) })
 }
+
+/// A new descriptor, or `-errno`, in place of one that is to stay: 0, 1 and 2 are left to a program that
+/// has closed them, which may put others over them or write to 2 whatever it is.
+pub(crate) fn out_of_the_way(fd: c_int) -> c_int {
+    if !(0..FIRST_OWN).contains(&fd) {
+        return fd;
+    }
+    let own = duplicate(fd);
+    close(fd);
+    own
+}
+
+/// The lowest number of a descriptor of ours.
+const FIRST_OWN: c_int = 3;
 
 /// `io_uring_enter(2)`; with a timeout only where `arg` is given (`IORING_ENTER_EXT_ARG`).
 pub(super) fn enter(
@@ -108,13 +136,13 @@ fn mapped(map: impl FnOnce() -> *mut c_void) -> Result<*mut c_void, c_int> {
 /// `close(2)`, by number: the C library's is a cancellation point.
 pub(super) fn close(fd: c_int) {
     // SAFETY: the caller owns the descriptor.
-    answer(|| unsafe { libc::syscall(libc::SYS_close, fd as c_long) });
+    unsafe { call(libc::SYS_close, fd, plain(0), 0) };
 }
 
 /// The flags of a descriptor that I/O can be asked of (`F_GETFL`), or `-EBADF`.
 pub(crate) fn flags_of(fd: c_int) -> c_int {
     // SAFETY: no pointer.
-    answer(|| unsafe { libc::syscall(libc::SYS_fcntl, fd as c_long, libc::F_GETFL as c_long) })
+    unsafe { call(libc::SYS_fcntl, fd, plain(libc::F_GETFL), 0) }
 }
 
 /// The kind of a descriptor's file: the `S_IFMT` bits, 0 for an anonymous one; or `-errno`.
@@ -131,9 +159,8 @@ pub(crate) fn kind_of(fd: c_int) -> c_int {
 
 /// A second descriptor of the same file, close-on-exec; or `-errno`.
 pub(super) fn duplicate(fd: c_int) -> c_int {
-    let command = libc::F_DUPFD_CLOEXEC as c_long;
     // SAFETY: no pointer.
-    answer(|| unsafe { libc::syscall(libc::SYS_fcntl, fd as c_long, command, 0 as c_long) })
+    unsafe { call(libc::SYS_fcntl, fd, plain(libc::F_DUPFD_CLOEXEC), FIRST_OWN as c_long) }
 }
 
 /// Whether a descriptor is an eventfd, as `/proc` tells; where there is none, whether it can be one.
@@ -188,9 +215,8 @@ pub(super) fn pipes_take_nowait() -> bool {
 
 /// Whether a file can be polled, as `epoll_ctl(2)` tells: it refuses those that cannot.
 pub(super) fn can_be_polled(fd: c_int) -> bool {
-    let flags = libc::EPOLL_CLOEXEC as c_long;
     // SAFETY: no pointer.
-    let epoll = answer(|| unsafe { libc::syscall(libc::SYS_epoll_create1, flags) });
+    let epoll = unsafe { call(libc::SYS_epoll_create1, libc::EPOLL_CLOEXEC, plain(0), 0) };
     if epoll < 0 {
         return true;
     }
@@ -207,14 +233,14 @@ pub(super) fn can_be_polled(fd: c_int) -> bool {
 /// Whether a file has an fsync, which it is asked to do for that.
 pub(super) fn can_be_synced(fd: c_int) -> bool {
     // SAFETY: no pointer.
-    answer(|| unsafe { libc::syscall(libc::SYS_fdatasync, fd as c_long) }) != -libc::EINVAL
+    unsafe { call(libc::SYS_fdatasync, fd, plain(0), 0) != -libc::EINVAL }
 }
 
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
-    let flags = (libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as c_long;
+    let flags = plain(libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
     // SAFETY: no pointer.
-    answer(|| unsafe { libc::syscall(libc::SYS_eventfd2, 0 as c_long, flags) })
+    out_of_the_way(unsafe { call(libc::SYS_eventfd2, 0, flags, 0) })
 }
 
 /// Adds one to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait
@@ -235,16 +261,16 @@ pub(super) fn notify(fd: c_int) {
 
 /// Adds one to an eventfd.
 pub(super) fn ring_bell(fd: c_int) {
-    let one = 1u64;
+    let mut one = 1u64;
     // SAFETY: eight bytes to read.
-    answer(|| unsafe { libc::syscall(libc::SYS_write, fd as c_long, &raw const one, 8 as c_long) });
+    unsafe { call(libc::SYS_write, fd, (&raw mut one).cast(), 8) };
 }
 
 /// Takes what an eventfd counted.
 pub(super) fn silence_bell(fd: c_int) {
     let mut count = 0u64;
     // SAFETY: room for eight bytes.
-    answer(|| unsafe { libc::syscall(libc::SYS_read, fd as c_long, &raw mut count, 8 as c_long) });
+    unsafe { call(libc::SYS_read, fd, (&raw mut count).cast(), 8) };
 }
 
 /// Waits until one of two descriptors (-1 for none) can be read: how many can, 0 after the time (NULL:
