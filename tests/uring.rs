@@ -128,6 +128,16 @@ fn requests_that_were_taken_are_not_waited_for() {
 }
 
 #[test]
+fn a_number_that_is_used_again_loses_no_request() {
+    holds("uring/a_number_that_is_used_again_loses_no_request");
+}
+
+#[test]
+fn what_waits_for_a_pipe_ends_with_the_context() {
+    holds_here_alone("what_waits_for_a_pipe_ends_with_the_context");
+}
+
+#[test]
 fn a_poll_goes_on_after_two_threads() {
     holds_here_alone("a_poll_goes_on_after_two_threads");
 }

@@ -13,7 +13,7 @@ use core::ptr;
 
 use libc::{EAGAIN, EINVAL, ENOMEM};
 
-use super::entry::{self, Known};
+use super::entry::{self, AtOnce, Known};
 use super::free::Free;
 use super::pump::Pump;
 use super::queues::{Kind, Queues};
@@ -262,10 +262,10 @@ impl Context {
         self.queues().iter().map(cancel).find(|&answer| answer != -libc::ENOENT) == Some(0)
     }
 
-    /// What may be taken for known of descriptors, where this thread can be the one to ask (`unasked.rs`).
+    /// Whether descriptors may be taken for what they were: this thread can be the one to ask (`unasked.rs`).
     #[inline]
-    pub(super) fn known(&self, me: usize) -> Option<&Known> {
-        (choice::cancels_on_a_file() && self.sharing.is_alone(me)).then_some(&self.known)
+    pub(super) fn may_assume(&self, me: usize) -> bool {
+        choice::cancels_on_a_file() && self.sharing.is_alone(me)
     }
 
     /// Notes that a request is about to be submitted on a descriptor that is taken for what it was.
@@ -299,21 +299,39 @@ impl Context {
             return;
         }
         self.known.forget(fd);
-        // What is found of it is to be of one file.
-        let own = sys::duplicate(fd);
-        if own < 0 {
-            return;
-        }
-        if entry::never_waits(own, sys::flags_of(own)) {
+        on_what_it_is(fd, |own| {
+            if entry::at_once(own, sys::flags_of(own)) == AtOnce::No {
+                return;
+            }
             // Of the others on that number the kernel knows that they are another file's.
             for (user_data, slot) in self.slots.in_flight(|slot| slot.fd() == fd && !slot.is_poll())
             {
-                slot.give_up(user_data, Why::WouldWait, || {
-                    self.each_cancels(|queues| sys::cancel_on(queues.fd, user_data, own))
-                });
+                slot.give_up(user_data, Why::WouldWait, || self.cancel_on(user_data, own));
             }
+        });
+    }
+
+    /// Gives up what is not done at once and should not wait, where the kernel could not be told.
+    #[cold]
+    pub(super) fn give_up_what_waits(&self) {
+        for (user_data, _) in self.slots.in_flight(Slot::should_not_wait) {
+            self.cancel(user_data);
         }
-        sys::close(own);
+    }
+
+    /// Gives a request up that was taken for a file's, where its number is of another kind by now, and
+    /// the request as well; whether it was. (Its descriptor may have been taken for what it was.)
+    pub(super) fn gives_up_as_another(&self, user_data: u64, slot: &Slot) -> bool {
+        let mut given_up = false;
+        on_what_it_is(slot.fd(), |own| {
+            given_up = !entry::is_of_a_file(sys::kind_of(own)) && self.cancel_on(user_data, own);
+        });
+        given_up
+    }
+
+    /// [`Context::cancel`], where the request is of the file that `own` is of.
+    fn cancel_on(&self, user_data: u64, own: c_int) -> bool {
+        self.each_cancels(|queues| sys::cancel_on(queues.fd, user_data, own))
     }
 
     /// How many threads sleep in the kernel until there are completions.
@@ -339,6 +357,15 @@ impl Context {
     /// The number of its place.
     pub(super) fn number(&self) -> usize {
         self.place
+    }
+}
+
+/// Runs `look` with a descriptor of the file that a number is of now, which it will be of until the end.
+fn on_what_it_is(fd: c_int, look: impl FnOnce(c_int)) {
+    let own = sys::duplicate(fd);
+    if own >= 0 {
+        look(own);
+        sys::close(own);
     }
 }
 

@@ -9,6 +9,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
+use linux_raw_sys::general::O_LARGEFILE;
 use linux_raw_sys::io_uring::{IORING_FSYNC_DATASYNC, io_uring_op};
 
 use super::queues::{Sqe, empty_entry};
@@ -30,17 +31,24 @@ const RWF_BOTH_APPENDS: u32 = 0x10 | 0x20;
 /// Bit in `aio_flags`: `aio_reqprio` counts.
 const IOCB_FLAG_IOPRIO: u32 = 1 << 1;
 
-/// What was found about descriptors, by their lowest bits: the number in the upper half; then the open
-/// flags and 1 of a file or block device that may wait, or [`OTHER`]. All zero is nothing.
+/// What was found about descriptors, by their lowest bits: the number in the upper half; the open flags,
+/// [`SEEN`] and [`FILE`] in the lower one. All zero is nothing.
 ///
 /// A number may be another file's by now, or nobody's. What differs then is found out: at once, where
-/// io_uring refuses the request (`submit.rs`); or by the time that anybody would wait for it
-/// (`unasked.rs`).
+/// the flags are asked for, or io_uring refuses the request (`submit.rs`); by the time that anybody would
+/// wait for it (`unasked.rs`); or at the end (`Context::gives_up_as_another`).
 #[repr(transparent)]
 pub(super) struct Known([AtomicU64; KNOWN]);
 
 const KNOWN: usize = 64;
-const OTHER: u32 = u32::MAX;
+const SEEN: u32 = 1 << 30;
+/// It is one of a file, block device or directory: what is asked of it takes its time, but not for ever.
+const FILE: u32 = 1 << 31;
+
+/// Whether requests may be submitted without asking anew what is found: they may wait.
+fn may_be_assumed(found: u32) -> bool {
+    found & (FILE | libc::O_NONBLOCK as u32) == FILE
+}
 
 impl Known {
     fn word(&self, fd: c_int) -> Option<&AtomicU64> {
@@ -53,18 +61,24 @@ impl Known {
         if (word >> 32) as c_int == fd { word as u32 } else { 0 }
     }
 
-    /// Whether a descriptor is known for one with those flags.
+    /// Whether a descriptor is known for one with those flags that may be assumed.
     pub(super) fn is(&self, fd: c_int, flags: c_int) -> bool {
-        flags >= 0 && self.of(fd) == flags as u32 + 1
+        let found = self.of(fd);
+        may_be_assumed(found) && found == flags as u32 | SEEN | FILE
     }
 
-    fn note(&self, fd: c_int, flags: c_int) {
-        let waits = flags & libc::O_NONBLOCK == 0;
-        let is_file = waits && matches!(sys::kind_of(fd) as u32, libc::S_IFREG | libc::S_IFBLK);
+    /// What is found about a descriptor with those flags, which was another if it had others.
+    fn note(&self, fd: c_int, flags: c_int) -> u32 {
+        let before = self.of(fd);
+        let found = flags as u32 | SEEN;
+        if before & !FILE == found {
+            return before;
+        }
+        let found = if is_of_a_file(sys::kind_of(fd)) { found | FILE } else { found };
         if let Some(word) = self.word(fd) {
-            let found = if is_file { flags as u32 + 1 } else { OTHER };
             word.store(u64::from(fd as u32) << 32 | u64::from(found), Ordering::Relaxed);
         }
+        found
     }
 
     /// A descriptor is not what it was.
@@ -75,20 +89,51 @@ impl Known {
     }
 }
 
+/// Whether what is asked of a file of that kind ([`sys::kind_of`]) is sure to end.
+pub(super) fn is_of_a_file(kind: c_int) -> bool {
+    matches!(kind as u32, libc::S_IFREG | libc::S_IFBLK | libc::S_IFDIR)
+}
+
+/// How a transfer is kept from waiting that is not to (`O_NONBLOCK`).
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum AtOnce {
+    /// It is not.
+    No,
+    /// The kernel is told so.
+    Asked,
+    /// The kernel cannot be told: what is not done at once is given up.
+    GivenUp,
+}
+
 /// The flags of the descriptors that the requests of one call name, asked for once as long as they
 /// name the same.
 pub(super) struct Descriptors<'a> {
     last: c_int,
     flags: c_int,
-    /// Where flags may be taken from that are not asked for.
-    known: Option<&'a Known>,
+    known: &'a Known,
+    /// Whether flags may be taken for what they were.
+    assumes: bool,
     /// Whether they were.
     assumed: bool,
+    /// Whether the last one is of a file ([`FILE`]).
+    pub(super) is_of_a_file: bool,
+    pub(super) at_once: AtOnce,
+    /// Whether any is [`AtOnce::GivenUp`].
+    pub(super) gives_up: bool,
 }
 
 impl<'a> Descriptors<'a> {
-    pub(super) fn new(known: Option<&'a Known>) -> Self {
-        Descriptors { last: -1, flags: -EBADF, known, assumed: false }
+    pub(super) fn new(known: &'a Known, assumes: bool) -> Self {
+        Descriptors {
+            last: -1,
+            flags: -EBADF,
+            known,
+            assumes,
+            assumed: false,
+            is_of_a_file: false,
+            at_once: AtOnce::No,
+            gives_up: false,
+        }
     }
 
     /// The descriptor whose flags were taken for what they were at an earlier call, if any.
@@ -98,12 +143,11 @@ impl<'a> Descriptors<'a> {
 
     /// From here on flags are asked for; whether any were not, and what was known is forgotten.
     pub(super) fn ask(&mut self) -> bool {
-        let assumed = self.assumed();
-        if let (Some(fd), Some(known)) = (assumed, self.known) {
-            known.forget(fd);
-        }
-        *self = Descriptors::new(None);
-        assumed.is_some()
+        self.assumes = false;
+        let Some(fd) = self.assumed() else { return false };
+        self.known.forget(fd);
+        (self.assumed, self.last) = (false, -1);
+        true
     }
 
     /// The open flags of a descriptor that I/O can be asked of.
@@ -116,16 +160,28 @@ impl<'a> Descriptors<'a> {
     }
 
     fn find(&mut self, fd: c_int) {
-        let found = self.known.map_or(0, |known| known.of(fd));
-        self.assumed = found != 0 && found != OTHER;
+        let found = self.known.of(fd);
         self.last = fd;
-        self.flags = if self.assumed { (found - 1) as c_int } else { sys::flags_of(fd) };
-        if self.flags & libc::O_PATH != 0 {
+        self.at_once = AtOnce::No;
+        self.assumed = self.assumes && may_be_assumed(found);
+        if self.assumed {
+            self.flags = (found & !(SEEN | FILE)) as c_int;
+            self.is_of_a_file = true;
+        } else {
+            self.look(fd);
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, fd: c_int) {
+        self.flags = sys::flags_of(fd);
+        if self.flags < 0 || self.flags & libc::O_PATH != 0 {
             self.flags = -EBADF;
+            return;
         }
-        if let Some(known) = self.known.filter(|_| found == 0 && self.flags >= 0) {
-            known.note(fd, self.flags);
-        }
+        self.is_of_a_file = self.known.note(fd, self.flags) & FILE != 0;
+        self.at_once = at_once(fd, self.flags);
+        self.gives_up |= self.at_once == AtOnce::GivenUp;
     }
 }
 
@@ -162,7 +218,8 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
     }
 }
 
-/// Makes an entry that of a request, without its `user_data`; `flags` are those of the descriptor.
+/// Makes an entry that of a request, without its `user_data`; `flags` are those of the descriptor, and
+/// `at_once` is how a transfer of it is kept from waiting.
 ///
 /// # Safety
 /// The iovecs of a vectored request are readable where they are not in the kernel's half.
@@ -171,6 +228,7 @@ pub(super) unsafe fn fill(
     entry: &mut MaybeUninit<Sqe>,
     iocb: &iocb,
     flags: c_int,
+    at_once: AtOnce,
 ) -> Result<(), c_int> {
     use io_iocb_cmd as Command;
     use io_uring_op as Op;
@@ -194,8 +252,17 @@ pub(super) unsafe fn fill(
         _ => return Err(EINVAL),
     };
     entry.opcode = op as u8;
+    let at_once = if at_once == AtOnce::Asked { RWF_NOWAIT } else { 0 };
+    entry.__bindgen_anon_3.rw_flags = iocb.aio_rw_flags & !RWF_HIPRI | at_once;
     // SAFETY: upheld by the caller.
     unsafe { transfer(entry, iocb, flags, access) }
+}
+
+/// Whether an entry's operation is a transfer.
+pub(super) fn is_transfer(opcode: u8) -> bool {
+    const FSYNC: u8 = io_uring_op::IORING_OP_FSYNC as u8;
+    const POLL: u8 = io_uring_op::IORING_OP_POLL_ADD as u8;
+    !matches!(opcode, FSYNC | POLL)
 }
 
 /// # Safety
@@ -215,8 +282,6 @@ unsafe fn transfer(entry: &mut Sqe, iocb: &iocb, flags: c_int, access: c_int) ->
     if rw_flags & RWF_ATOMIC != 0 && access == libc::O_RDONLY {
         return Err(EOPNOTSUPP);
     }
-    let at_once = if never_waits(iocb.aio_fildes, flags) { RWF_NOWAIT } else { 0 };
-    entry.__bindgen_anon_3.rw_flags = rw_flags & !RWF_HIPRI | at_once;
     // O_ACCMODE itself is the mode that allows neither.
     let mode = flags & libc::O_ACCMODE;
     if mode != access && mode != libc::O_RDWR {
@@ -248,16 +313,24 @@ unsafe fn transfer(entry: &mut Sqe, iocb: &iocb, flags: c_int, access: c_int) ->
     Ok(())
 }
 
-/// Whether transfers of that file are to answer -EAGAIN rather than wait: io_uring takes `O_NONBLOCK`
-/// for no reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
-pub(super) fn never_waits(fd: c_int, flags: c_int) -> bool {
+/// How transfers of that file are kept from waiting, with -EAGAIN: io_uring takes `O_NONBLOCK` for no
+/// reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
+pub(super) fn at_once(fd: c_int, flags: c_int) -> AtOnce {
     if flags & libc::O_NONBLOCK == 0 {
-        return false;
+        return AtOnce::No;
     }
     match sys::kind_of(fd) as u32 {
-        libc::S_IFIFO | libc::S_IFSOCK => super::choice::pipes_take_nowait(),
-        0 => true, // of the files without a kind, those that AIO takes do
-        _ => false,
+        // Pipes and sockets take RWF_NOWAIT, but those that were opened by name do not.
+        libc::S_IFIFO | libc::S_IFSOCK if flags as u32 & O_LARGEFILE == 0 => {
+            if super::choice::pipes_take_nowait() {
+                AtOnce::Asked
+            } else {
+                AtOnce::No
+            }
+        }
+        0 => AtOnce::Asked, // of the files without a kind, those that AIO takes do
+        libc::S_IFIFO | libc::S_IFCHR => AtOnce::GivenUp,
+        _ => AtOnce::No,
     }
 }
 

@@ -11,7 +11,7 @@ use super::lock::Taken;
 use super::queues::{Queues, empty_entry};
 use super::submit::submit_internal;
 use super::table::{Place, find};
-use super::{INTERNAL, Rest, pump, slots, sys, table, thread_end};
+use super::{INTERNAL, Rest, pump, slots, sys, table};
 use crate::abi::io_context_t;
 use crate::gate::{Entry, Pause as _};
 use crate::kernel;
@@ -100,7 +100,11 @@ fn bring_to_an_end(place: &'static Place) {
 fn give_up_what_may_not_end(context: &Context) {
     // What another thread has put in may not be the kernel's yet, which would not find it.
     context.queues().iter().for_each(Queues::submit_all);
-    for (user_data, slot) in context.slots.in_flight(may_never_end) {
+    for (user_data, slot) in context.slots.in_flight(|_| true) {
+        if !may_never_end(slot) {
+            context.gives_up_as_another(user_data, slot);
+            continue;
+        }
         // As if the program had asked: a poll is not submitted anew.
         slot.mark_cancelled(user_data);
         context.cancel(user_data);
@@ -110,7 +114,7 @@ fn give_up_what_may_not_end(context: &Context) {
 /// Whether a request is one that nothing but the program can bring to its end. Those of files and
 /// devices are waited for, as the kernel's AIO does: a write that was submitted is written.
 fn may_never_end(slot: &slots::Slot) -> bool {
-    slot.is_poll() || !thread_end::is_sure_to_end(slot)
+    slot.is_poll() || !slot.is_of_a_file()
 }
 
 /// Has everybody who sleeps on the context look again: as many completions as anybody waits for (one

@@ -44,8 +44,10 @@ const CANCELLED: u64 = 2;
 const DONE: u64 = 4;
 /// A thread that ends waits for it.
 const AWAITED: u64 = 8;
-/// The kernel was asked to cancel it for [`Why::WouldWait`].
+/// The kernel was, or will be, asked to cancel it for [`Why::WouldWait`].
 const WOULD_WAIT: u64 = 16;
+/// It is of a file, and sure to end ([`super::entry::is_of_a_file`]), as far as was known at `io_submit`.
+const OF_A_FILE: u64 = 32;
 
 /// Why a request is given up.
 #[derive(Clone, Copy)]
@@ -70,12 +72,16 @@ pub(super) struct Ticket {
     pub(super) owner: usize,
     pub(super) data: u64,
     pub(super) obj: usize,
+    pub(super) is_of_a_file: bool,
+    /// Whether it will be given up where it waits.
+    pub(super) should_not_wait: bool,
 }
 
 impl Slot {
     /// Fills a slot that was taken; the upper half of its `user_data`.
     fn fill(&self, ticket: &Ticket) -> u64 {
-        let Ticket { opcode, events, fd, resfd, owner, data, obj } = *ticket;
+        let Ticket { opcode, events, fd, resfd, owner, data, obj, is_of_a_file, should_not_wait } =
+            *ticket;
         self.opcode.store(opcode.into(), Ordering::Relaxed);
         self.events.store(events, Ordering::Relaxed);
         self.fd.store(fd, Ordering::Relaxed);
@@ -84,7 +90,9 @@ impl Slot {
         self.data.store(data, Ordering::Relaxed);
         self.obj.store(obj, Ordering::Relaxed);
         let generation = self.word.load(Ordering::Relaxed) & GENERATION;
-        self.word.store(generation | IN_USE, Ordering::Release);
+        let file = if is_of_a_file { OF_A_FILE } else { 0 };
+        let wait = if should_not_wait { WOULD_WAIT } else { 0 };
+        self.word.store(generation | IN_USE | file | wait, Ordering::Release);
         generation
     }
 
@@ -135,6 +143,15 @@ impl Slot {
 
     pub(super) fn is_poll(&self) -> bool {
         self.opcode.load(Ordering::Relaxed) == POLL
+    }
+
+    /// Whether it is of a file, as far as was known at `io_submit`.
+    pub(super) fn is_of_a_file(&self) -> bool {
+        self.has(OF_A_FILE)
+    }
+
+    pub(super) fn should_not_wait(&self) -> bool {
+        self.has(WOULD_WAIT)
     }
 
     pub(super) fn is_of(&self, iocb: usize) -> bool {

@@ -8,6 +8,7 @@ use libc::{EAGAIN, EBADF, EFAULT, EINPROGRESS, EINVAL};
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::context::Context;
+use super::entry::AtOnce;
 use super::events::leave_gate;
 use super::lock::Taken;
 use super::queues::{Queues, Sqe, empty_entry};
@@ -145,7 +146,8 @@ unsafe fn submit_as_user(
         context.note(ANOTHER);
     }
     // A request by itself saves a call where its descriptor is known. (Several could not be taken back.)
-    let mut descriptors = entry::Descriptors::new(context.known(me).filter(|_| nr == 1));
+    let mut descriptors =
+        entry::Descriptors::new(&context.known, nr == 1 && context.may_assume(me));
     let mut batch = Batch::new();
     let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
@@ -188,6 +190,9 @@ unsafe fn submit_as_user(
     if let Some(last) = last {
         last.submit(batch.length as u32).inspect_err(|_| let_go(context, last.queues))?;
         remember_where(last.queues, past);
+        if descriptors.gives_up {
+            context.give_up_what_waits();
+        }
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
                 context.ask_unless_left(fd, me);
@@ -323,6 +328,8 @@ unsafe fn prepare(
         owner: me,
         data: iocb.aio_data,
         obj: obj.addr(),
+        is_of_a_file: descriptors.is_of_a_file,
+        should_not_wait: descriptors.at_once == AtOnce::GivenUp && entry::is_transfer(entry.opcode),
     };
     entry.user_data = context.slots.fill(number, &ticket);
     Ok(())
@@ -350,7 +357,7 @@ unsafe fn fill_with_eventfd_and_key(
         unsafe { (&raw mut (*obj).aio_key).write_unaligned(0) };
     }
     // SAFETY: upheld by the caller.
-    let filled = unsafe { entry::fill(entry, iocb, flags) };
+    let filled = unsafe { entry::fill(entry, iocb, flags, descriptors.at_once) };
     let notified = |()| if resfd < 0 { Ok(()) } else { have_pump(place, me) };
     filled.and_then(notified).inspect_err(|_| {
         if resfd >= 0 {

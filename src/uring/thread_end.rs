@@ -14,7 +14,7 @@ use super::events::leave_gate;
 use super::queues::Queues;
 use super::slots::Slot;
 use super::table::{self, Place, Table};
-use super::{Rest, sys};
+use super::Rest;
 use crate::gate::Pause as _;
 use crate::system::{self, this_thread};
 
@@ -143,12 +143,7 @@ fn is_busy(place: &Place, me: usize) -> bool {
     });
     // This thread's own part of completing them.
     context.queues().iter().for_each(Queues::carry_out);
-    context.slots.in_flight(Slot::is_awaited).any(|(_, slot)| is_sure_to_end(slot))
-}
-
-/// Whether a request is of a file or device, which takes its time but not for ever.
-pub(super) fn is_sure_to_end(slot: &Slot) -> bool {
-    let kind = sys::kind_of(slot.fd());
-    // A descriptor that was closed meanwhile tells nothing; files are what AIO is for.
-    kind < 0 || matches!(kind as u32, libc::S_IFREG | libc::S_IFBLK)
+    // Of what is not a file's nobody knows how long it takes.
+    let mut awaited = context.slots.in_flight(|slot| slot.is_awaited() && slot.is_of_a_file());
+    awaited.any(|(user_data, slot)| !context.gives_up_as_another(user_data, slot))
 }
