@@ -87,6 +87,11 @@ fn the_numbers_of_a_daemon_stay_free() {
 }
 
 #[test]
+fn a_refused_call_leaves_nothing_behind() {
+    holds("uring/a_refused_call_leaves_nothing_behind");
+}
+
+#[test]
 fn several_wait_beside_an_ended_threads_polls() {
     holds("uring/several_wait_beside_an_ended_threads_polls");
 }

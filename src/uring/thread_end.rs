@@ -10,11 +10,11 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::Rest;
 use super::events::leave_gate;
 use super::queues::Queues;
 use super::slots::Slot;
 use super::table::{self, Place, Table};
-use super::Rest;
 use crate::gate::Pause as _;
 use crate::system::{self, this_thread};
 
