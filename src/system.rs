@@ -35,6 +35,100 @@ pub(crate) fn errno_kept<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
+/// What a system call is given.
+pub(crate) trait Argument {
+    fn word(self) -> usize;
+}
+
+impl Argument for c_int {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self as usize
+    }
+}
+
+impl Argument for usize {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self
+    }
+}
+
+impl<T> Argument for *const T {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self.expose_provenance()
+    }
+}
+
+impl<T> Argument for *mut T {
+    #[inline(always)]
+    fn word(self) -> usize {
+        self.expose_provenance()
+    }
+}
+
+/// A system call by its number, which is no cancellation point: a count or `-errno`; `errno` itself is left
+/// alone.
+///
+/// # Safety
+/// That of the call.
+#[inline(always)]
+pub(crate) unsafe fn call(
+    number: c_long,
+    a: impl Argument,
+    b: impl Argument,
+    c: impl Argument,
+) -> c_int {
+    // SAFETY: upheld by the caller.
+    unsafe { call_with_words(number, a.word(), b.word(), c.word()) }
+}
+
+#[inline(never)]
+unsafe fn call_with_words(number: c_long, a: usize, b: usize, c: usize) -> c_int {
+    // SAFETY: upheld by the caller.
+    answer_of(|| unsafe { libc::syscall(number, a, b, c) })
+}
+
+/// [`call`] with more arguments.
+///
+/// # Safety
+/// That of the call.
+#[inline(always)]
+pub(crate) unsafe fn call5(
+    number: c_long,
+    a: impl Argument,
+    b: impl Argument,
+    c: impl Argument,
+    d: impl Argument,
+    e: impl Argument,
+) -> c_int {
+    // SAFETY: upheld by the caller.
+    unsafe { call_with_more_words(number, a.word(), b.word(), c.word(), d.word(), e.word()) }
+}
+
+#[inline(never)]
+unsafe fn call_with_more_words(
+    number: c_long,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+) -> c_int {
+    // SAFETY: upheld by the caller.
+    answer_of(|| unsafe { libc::syscall(number, a, b, c, d, e) })
+}
+
+/// The answer of `syscall(3)` as a count or `-errno`, with `errno` as it was before.
+#[inline(always)]
+pub(crate) fn answer_of(call: impl FnOnce() -> c_long) -> c_int {
+    errno_kept(|| {
+        let ret = call();
+        if ret == -1 { -errno() } else { ret as c_int }
+    })
+}
+
 /// A number that names the calling thread: the address of its control block, which is aligned to 8
 /// at least and never NULL.
 #[inline]
@@ -82,14 +176,10 @@ pub(crate) fn sleep_under(ns: u64, mask: *const sigset_t) -> c_int {
 #[inline(never)]
 pub(crate) fn poll(descriptor: *mut libc::pollfd, ns: u64, mask: *const sigset_t) -> c_int {
     let mut time = timespec { tv_sec: 0, tv_nsec: ns as _ };
-    errno_kept(|| {
-        // SAFETY: one descriptor or none; the kernel checks the mask, and may write the time that is left.
-        let answer = unsafe {
-            let (n, size) = (c_long::from(!descriptor.is_null()), crate::kernel::SIGSET_SIZE);
-            libc::syscall(libc::SYS_ppoll, descriptor, n, &raw mut time, mask, size)
-        };
-        if answer >= 0 { 0 } else { errno() }
-    })
+    let (n, size) = (c_int::from(!descriptor.is_null()), crate::kernel::SIGSET_SIZE);
+    // SAFETY: one descriptor or none; the kernel checks the mask, and may write the time that is left.
+    let answer = unsafe { call5(libc::SYS_ppoll, descriptor, n, &raw mut time, mask, size) };
+    (-answer).max(0)
 }
 
 /// Whether a pointer can be written through. The kernel tells: `getcpu(2)` stores two numbers where it
@@ -97,11 +187,8 @@ pub(crate) fn poll(descriptor: *mut libc::pollfd, ns: u64, mask: *const sigset_t
 pub(crate) fn is_writable<T>(pointer: *mut *mut T) -> bool {
     let first = pointer.cast::<u32>();
     let last = first.wrapping_byte_add(size_of::<*mut T>() - size_of::<u32>());
-    errno_kept(|| {
-        // SAFETY: the caller is about to overwrite both halves; the kernel checks them.
-        let answer = unsafe { libc::syscall(libc::SYS_getcpu, first, last, ptr::null::<c_void>()) };
-        answer == 0 || errno() != libc::EFAULT
-    })
+    // SAFETY: the caller is about to overwrite both halves; the kernel checks them.
+    unsafe { call(libc::SYS_getcpu, first, last, 0) != -libc::EFAULT }
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
@@ -147,10 +234,7 @@ impl Pause for ShortSleep {
     fn sleep() {
         let time = timespec { tv_sec: 0, tv_nsec: 50_000 };
         // SAFETY: a valid time, and no remainder wanted.
-        errno_kept(|| unsafe {
-            let rest: *mut timespec = ptr::null_mut();
-            libc::syscall(libc::SYS_nanosleep, &raw const time, rest)
-        });
+        unsafe { call(libc::SYS_nanosleep, &raw const time, 0, 0) };
     }
 }
 
@@ -186,44 +270,36 @@ pub(crate) fn with_signals_blocked<T>(f: impl FnOnce(*const sigset_t) -> T) -> T
 /// The raw call, since the C library's keeps its own signals unblocked.
 #[inline(never)]
 fn set_mask(new: *const c_ulong, old: *mut c_ulong) {
+    let (how, size) = (libc::SIG_SETMASK, crate::kernel::SIGSET_SIZE);
     // SAFETY: both are NULL or as large as any kernel's signal set.
-    errno_kept(|| unsafe {
-        let how = libc::SIG_SETMASK as c_long;
-        libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, crate::kernel::SIGSET_SIZE)
-    });
+    unsafe { call5(libc::SYS_rt_sigprocmask, how, new, old, size, 0) };
 }
 
 /// Zeroed memory that a child of `fork` finds zeroed again; None where there is none such.
 pub(crate) fn wiped_on_fork(size: usize) -> Option<*mut c_void> {
-    errno_kept(|| {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let map = || {
         // SAFETY: a new mapping, wherever the kernel likes.
-        let memory = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
-        if memory == libc::MAP_FAILED {
-            return None;
-        }
-        // SAFETY: the mapping just made.
-        if unsafe {
-            libc::syscall(libc::SYS_madvise, memory, size, libc::MADV_WIPEONFORK as c_long)
-        } != 0
-        {
-            unmap(memory, size); // Linux before 4.14
-            return None;
-        }
-        Some(memory)
-    })
+        unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) }
+    };
+    let memory = errno_kept(map);
+    if memory == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the mapping just made.
+    if unsafe { call(libc::SYS_madvise, memory, size, libc::MADV_WIPEONFORK) } != 0 {
+        unmap(memory, size); // Linux before 4.14
+        return None;
+    }
+    Some(memory)
 }
 
-/// Opens the file of that name, which ends with 0: a descriptor, or a negated error number. By number, since
-/// the C library's function is a cancellation point.
+/// Opens the file of that name, which ends with 0: a descriptor, or a negated error number.
 pub(crate) fn open(name: &[u8], flags: c_int) -> c_int {
-    let (here, flags, mode) = (libc::AT_FDCWD as c_long, flags | libc::O_CLOEXEC, 0o644 as c_long);
+    let (name, flags) = (name.as_ptr(), flags | libc::O_CLOEXEC);
     // SAFETY: a C string.
-    errno_kept(|| unsafe {
-        let fd = libc::syscall(libc::SYS_openat, here, name.as_ptr(), flags as c_long, mode);
-        if fd < 0 { -errno() } else { fd as c_int }
-    })
+    unsafe { call5(libc::SYS_openat, libc::AT_FDCWD, name, flags, 0o644, 0) }
 }
 
 /// The number of this process.
@@ -253,16 +329,14 @@ pub(crate) fn may_be_real_time() -> bool {
     let header = [VERSION_3, 0];
     let mut sets = [0u32; 6];
     // SAFETY: a header, and room for two times three sets.
-    let answer = errno_kept(|| unsafe {
-        libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr())
-    });
+    let answer = unsafe { call(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr(), 0) };
     answer == 0 && sets[0] & SYS_ADMIN_OR_NICE != 0
 }
 
 /// Gives back a mapping of this library's.
 pub(crate) fn unmap(memory: *mut c_void, size: usize) {
     // SAFETY: as the caller says, nobody uses it.
-    errno_kept(|| unsafe { libc::syscall(libc::SYS_munmap, memory, size) });
+    unsafe { call(libc::SYS_munmap, memory, size, 0) };
 }
 
 /// Writes one line, given in parts, to stderr, as far as it can be written.
@@ -281,5 +355,5 @@ pub(crate) fn write_stderr(parts: &[&[u8]]) {
         *end = b'\n';
     }
     // SAFETY: the bytes are ours; a closed stderr is the user's choice.
-    errno_kept(|| unsafe { libc::syscall(libc::SYS_write, 2 as c_long, line.as_ptr(), length) });
+    unsafe { call(libc::SYS_write, 2, line.as_ptr(), length) };
 }

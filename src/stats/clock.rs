@@ -73,7 +73,6 @@ mod fast {
 
 #[cfg(target_arch = "x86_64")]
 mod tsc {
-    use core::ffi::c_long;
     use core::sync::atomic::AtomicU64;
     use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -134,11 +133,11 @@ mod tsc {
     fn keeps_time() -> bool {
         let name = c"/sys/devices/system/clocksource/clocksource0/current_clocksource";
         let mut source = [0u8; 8];
-        let fd = system::open(name.to_bytes_with_nul(), libc::O_RDONLY) as c_long;
+        let fd = system::open(name.to_bytes_with_nul(), libc::O_RDONLY);
         // SAFETY: room for as many bytes; the descriptor, if it is one, is ours.
         unsafe {
-            libc::syscall(libc::SYS_read, fd, source.as_mut_ptr(), source.len());
-            libc::syscall(libc::SYS_close, fd);
+            system::call(libc::SYS_read, fd, source.as_mut_ptr(), source.len());
+            system::call(libc::SYS_close, fd, 0, 0);
         }
         source == *b"tsc\n\0\0\0\0"
     }

@@ -9,7 +9,7 @@
 //! destructors of what was linked with this library. It needs no room, no registration that could fail,
 //! and no start files.
 
-use core::ffi::{c_int, c_long, c_ulong};
+use core::ffi::{c_int, c_ulong};
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -125,19 +125,15 @@ impl Output {
         if fd < 0 || (expected.1 != 0 && identity(fd) != expected) || is_of_data(fd) {
             return;
         }
-        system::errno_kept(|| {
-            while !report.is_empty() && self.has_room(fd) {
-                // SAFETY: the bytes are ours.
-                let n = unsafe {
-                    libc::syscall(libc::SYS_write, fd as c_long, report.as_ptr(), report.len())
-                };
-                if n <= 0 {
-                    take_signals_of_a_write();
-                    break;
-                }
-                report = report.get(n as usize..).unwrap_or(&[]);
+        while !report.is_empty() && self.has_room(fd) {
+            // SAFETY: the bytes are ours.
+            let n = unsafe { system::call(libc::SYS_write, fd, report.as_ptr(), report.len()) };
+            if n <= 0 {
+                take_signals_of_a_write();
+                break;
             }
-        });
+            report = report.get(n as usize..).unwrap_or(&[]);
+        }
     }
 
     /// Whether there is room for a report; also where nobody can tell.
@@ -158,12 +154,9 @@ fn take_signals_of_a_write() {
     let mut set: [c_ulong; 16 / size_of::<c_ulong>()] = Default::default();
     set[0] = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
     let no_wait = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a set as large as any kernel's, and a time.
-    unsafe {
-        let nothing: *mut libc::siginfo_t = ptr::null_mut();
-        let size = crate::kernel::SIGSET_SIZE;
-        libc::syscall(libc::SYS_rt_sigtimedwait, set.as_ptr(), nothing, &raw const no_wait, size);
-    }
+    let (time, size) = (&raw const no_wait, crate::kernel::SIGSET_SIZE);
+    // SAFETY: a set as large as any kernel's, no room for what it took, and a time.
+    unsafe { system::call5(libc::SYS_rt_sigtimedwait, set.as_ptr(), 0, time, size, 0) };
 }
 
 /// Whether that looks like a file of the program's data, which gets the number of stderr where a daemon has closed

@@ -181,9 +181,7 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
     let Some(place) = super::setup::place_of(context) else { return ptr::null_mut() };
     let name = c"libaio-pump";
     // SAFETY: a C string.
-    unsafe {
-        libc::syscall(libc::SYS_prctl, libc::PR_SET_NAME as core::ffi::c_long, name.as_ptr())
-    };
+    unsafe { system::call(libc::SYS_prctl, libc::PR_SET_NAME, name.as_ptr(), 0) };
     let work = Work { context, place };
     while !context.pump.is_on() {
         Rest::sleep();

@@ -13,37 +13,15 @@ use linux_raw_sys::io_uring::{
 };
 
 use crate::kernel::SIGSET_SIZE;
-use crate::system::{errno, errno_kept};
+use crate::system::{self, answer_of, call, call5, errno, errno_kept};
 use crate::text::Text;
-
-/// The answer of `syscall(3)` as a count or `-errno`, with `errno` as it was before.
-fn answer(call: impl FnOnce() -> c_long) -> c_int {
-    errno_kept(|| {
-        let ret = call();
-        if ret == -1 { -errno() } else { ret as c_int }
-    })
-}
-
-/// A system call of a number, of a pointer or another number ([`plain`]), and of a number.
-///
-/// # Safety
-/// As the call's.
-#[inline(never)]
-unsafe fn call(which: c_long, first: c_int, second: *mut c_void, third: c_long) -> c_int {
-    // SAFETY: upheld by the caller.
-    answer(|| unsafe { libc::syscall(which, first as c_long, second, third) })
-}
-
-/// A number in a pointer's place.
-fn plain(number: c_int) -> *mut c_void {
-    ptr::without_provenance_mut(number as usize)
-}
 
 /// `io_uring_setup(2)`; the descriptor is close-on-exec, as the kernel makes it.
 pub(super) fn setup(entries: u32, params: &mut io_uring_params) -> c_int {
-    let params = ptr::from_mut(params).cast();
     // SAFETY: the kernel reads and writes the parameters alone.
-    out_of_the_way(unsafe { call(__NR_io_uring_setup as c_long, entries as c_int, params, 0) })
+    let fd =
+        unsafe { call(__NR_io_uring_setup as c_long, entries as usize, ptr::from_mut(params), 0) };
+    out_of_the_way(fd)
 }
 
 /// A new descriptor, or `-errno`, in place of one that is to stay: 0, 1 and 2 are left to a program that
@@ -74,7 +52,7 @@ pub(super) fn enter(
     };
     // SAFETY: what the entries name is the program's, which lends it as io_submit says; `arg` and
     // what it names outlive the call.
-    answer(|| unsafe {
+    answer_of(|| unsafe {
         libc::syscall(__NR_io_uring_enter as c_long, fd, to_submit, min_complete, flags, arg, size)
     })
 }
@@ -99,11 +77,9 @@ fn cancel_with(fd: c_int, user_data: u64, file: c_int, flags: u32) -> c_int {
         pad: [0; 7],
         pad2: [0; 3],
     };
-    let op = io_uring_register_op::IORING_REGISTER_SYNC_CANCEL as u32;
+    let op = io_uring_register_op::IORING_REGISTER_SYNC_CANCEL as usize;
     // SAFETY: the kernel reads the structure alone.
-    answer(|| unsafe {
-        libc::syscall(__NR_io_uring_register as c_long, fd, op, &raw mut cancel, 1 as c_long)
-    })
+    unsafe { call5(__NR_io_uring_register as c_long, fd, op, &raw mut cancel, 1, 0) }
 }
 
 /// A shared mapping of a ring's memory; None with the error.
@@ -133,23 +109,23 @@ fn mapped(map: impl FnOnce() -> *mut c_void) -> Result<*mut c_void, c_int> {
     })
 }
 
-/// `close(2)`, by number: the C library's is a cancellation point.
+/// `close(2)`
 pub(super) fn close(fd: c_int) {
     // SAFETY: the caller owns the descriptor.
-    unsafe { call(libc::SYS_close, fd, plain(0), 0) };
+    unsafe { call(libc::SYS_close, fd, 0, 0) };
 }
 
 /// The flags of a descriptor that I/O can be asked of (`F_GETFL`), or `-EBADF`.
 pub(crate) fn flags_of(fd: c_int) -> c_int {
     // SAFETY: no pointer.
-    unsafe { call(libc::SYS_fcntl, fd, plain(libc::F_GETFL), 0) }
+    unsafe { call(libc::SYS_fcntl, fd, libc::F_GETFL, 0) }
 }
 
 /// The kind of a descriptor's file: the `S_IFMT` bits, 0 for an anonymous one; or `-errno`.
 pub(crate) fn kind_of(fd: c_int) -> c_int {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat fills the structure.
-    let answer = answer(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) as c_long });
+    let answer = answer_of(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) as c_long });
     if answer < 0 {
         return answer;
     }
@@ -160,7 +136,7 @@ pub(crate) fn kind_of(fd: c_int) -> c_int {
 /// A second descriptor of the same file, close-on-exec; or `-errno`.
 pub(super) fn duplicate(fd: c_int) -> c_int {
     // SAFETY: no pointer.
-    unsafe { call(libc::SYS_fcntl, fd, plain(libc::F_DUPFD_CLOEXEC), FIRST_OWN as c_long) }
+    unsafe { call(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, FIRST_OWN) }
 }
 
 /// Whether a descriptor is an eventfd, as `/proc` tells; where there is none, whether it can be one.
@@ -182,11 +158,10 @@ fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
     name.number(fd as u64, false);
     let mut target = [0u8; 32];
     // SAFETY: a C string, and room for as many bytes.
-    let n = answer(|| unsafe {
-        let to = target.as_mut_ptr();
-        let at = libc::AT_FDCWD as c_long;
-        libc::syscall(libc::SYS_readlinkat, at, path.as_ptr(), to, target.len())
-    });
+    let n = unsafe {
+        let (at, to) = (libc::AT_FDCWD, target.as_mut_ptr());
+        call5(libc::SYS_readlinkat, at, path.as_ptr(), to, target.len(), 0)
+    };
     match target.get(..n.max(0) as usize) {
         Some(name) if n > 0 => name == expected,
         _ => kind_of(fd) == 0,
@@ -196,16 +171,16 @@ fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
 /// Whether a pipe can be read with `RWF_NOWAIT`.
 pub(super) fn pipes_take_nowait() -> bool {
     let mut ends = [-1; 2];
-    let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as c_long;
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
     // SAFETY: room for two descriptors.
-    if answer(|| unsafe { libc::syscall(libc::SYS_pipe2, ends.as_mut_ptr(), flags) }) != 0 {
+    if unsafe { call(libc::SYS_pipe2, ends.as_mut_ptr(), flags, 0) } != 0 {
         return false;
     }
     let mut byte = 0u8;
     let to = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let (none, nowait) = (-1 as c_long, libc::RWF_NOWAIT as c_long);
     // SAFETY: room for one byte. (An offset of -1, in its two halves.)
-    let n = answer(|| unsafe {
+    let n = answer_of(|| unsafe {
         let fd = ends[0] as c_long;
         libc::syscall(libc::SYS_preadv2, fd, &raw const to, 1 as c_long, none, none, nowait)
     });
@@ -216,16 +191,14 @@ pub(super) fn pipes_take_nowait() -> bool {
 /// Whether a file can be polled, as `epoll_ctl(2)` tells: it refuses those that cannot.
 pub(super) fn can_be_polled(fd: c_int) -> bool {
     // SAFETY: no pointer.
-    let epoll = unsafe { call(libc::SYS_epoll_create1, libc::EPOLL_CLOEXEC, plain(0), 0) };
+    let epoll = unsafe { call(libc::SYS_epoll_create1, libc::EPOLL_CLOEXEC, 0, 0) };
     if epoll < 0 {
         return true;
     }
     let mut event = libc::epoll_event { events: 0, u64: 0 };
     // SAFETY: an event to read.
-    let added = answer(|| unsafe {
-        let (add, fd) = (libc::EPOLL_CTL_ADD as c_long, fd as c_long);
-        libc::syscall(libc::SYS_epoll_ctl, epoll as c_long, add, fd, &raw mut event)
-    });
+    let added =
+        unsafe { call5(libc::SYS_epoll_ctl, epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event, 0) };
     close(epoll);
     added != -libc::EPERM
 }
@@ -233,44 +206,38 @@ pub(super) fn can_be_polled(fd: c_int) -> bool {
 /// Whether a file has an fsync, which it is asked to do for that.
 pub(super) fn can_be_synced(fd: c_int) -> bool {
     // SAFETY: no pointer.
-    unsafe { call(libc::SYS_fdatasync, fd, plain(0), 0) != -libc::EINVAL }
+    unsafe { call(libc::SYS_fdatasync, fd, 0, 0) != -libc::EINVAL }
 }
 
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
-    let flags = plain(libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
     // SAFETY: no pointer.
-    out_of_the_way(unsafe { call(libc::SYS_eventfd2, 0, flags, 0) })
+    let fd = unsafe { call(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK, 0) };
+    out_of_the_way(fd)
 }
 
 /// Adds one to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait
 /// there either.
 pub(super) fn notify(fd: c_int) {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    let mut no_time = timespec { tv_sec: 0, tv_nsec: 0 };
-    let none: *const sigset_t = ptr::null();
-    // SAFETY: one descriptor, and a time that may be written.
-    let has_room = answer(|| unsafe {
-        let (poll, time) = (&raw mut poll, &raw mut no_time);
-        libc::syscall(libc::SYS_ppoll, poll, 1 as c_long, time, none, SIGSET_SIZE)
-    });
-    if has_room > 0 {
+    system::poll(&raw mut poll, 0, ptr::null());
+    if poll.revents & libc::POLLOUT != 0 {
         ring_bell(fd);
     }
 }
 
 /// Adds one to an eventfd.
 pub(super) fn ring_bell(fd: c_int) {
-    let mut one = 1u64;
+    let one = 1u64;
     // SAFETY: eight bytes to read.
-    unsafe { call(libc::SYS_write, fd, (&raw mut one).cast(), 8) };
+    unsafe { call(libc::SYS_write, fd, &raw const one, 8) };
 }
 
 /// Takes what an eventfd counted.
 pub(super) fn silence_bell(fd: c_int) {
     let mut count = 0u64;
     // SAFETY: room for eight bytes.
-    unsafe { call(libc::SYS_read, fd, (&raw mut count).cast(), 8) };
+    unsafe { call(libc::SYS_read, fd, &raw mut count, 8) };
 }
 
 /// Waits until one of two descriptors (-1 for none) can be read: how many can, 0 after the time (NULL:
@@ -278,10 +245,7 @@ pub(super) fn silence_bell(fd: c_int) {
 pub(super) fn wait_readable(fds: [c_int; 2], time: *mut timespec, mask: *const sigset_t) -> c_int {
     let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     // SAFETY: two descriptors, and a time that may be written; the kernel checks the mask.
-    let answer = answer(|| unsafe {
-        let polls = polls.as_mut_ptr();
-        libc::syscall(libc::SYS_ppoll, polls, 2 as c_long, time, mask, SIGSET_SIZE)
-    });
+    let answer = unsafe { call5(libc::SYS_ppoll, polls.as_mut_ptr(), 2, time, mask, SIGSET_SIZE) };
     let is_closed = |poll: &libc::pollfd| poll.revents & libc::POLLNVAL != 0;
     if answer > 0 && polls.iter().any(is_closed) { -libc::EBADF } else { answer }
 }
@@ -302,7 +266,7 @@ pub(super) unsafe fn access(
     let remote = libc::iovec { iov_base: checked, iov_len: size };
     let number = if write { libc::SYS_process_vm_writev } else { libc::SYS_process_vm_readv };
     // SAFETY: this process's memory, as the caller says.
-    let n = answer(|| unsafe {
+    let n = answer_of(|| unsafe {
         let pid = crate::system::pid() as c_long;
         let (local, remote) = (&raw const local, &raw const remote);
         libc::syscall(number, pid, local, 1 as c_long, remote, 1 as c_long, 0 as c_long)
