@@ -160,7 +160,7 @@ QUICK := $(addprefix --test ,artefacts c_tests docs example header install inter
     probes python ring stats uring)
 PYTHON_SOURCES := $(wildcard conformance/*.py c-tests/*.py) scripts/bench-programs scripts/bench-report \
     $(wildcard scripts/benchmarks/*.py)
-C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
+C_SOURCES := $(filter-out c-tests/example.c,$(wildcard include/*.h benches/*.c c-tests/*.[ch] c-tests/*/*.[ch] conformance/*.[ch]))
 
 # Of the instructions that a signal handler may come in at, one in five is tried, in check one in two
 # (c-tests/step.h).

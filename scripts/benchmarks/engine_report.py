@@ -93,7 +93,46 @@ where all kinds have the same to do. Each run is {2 * data["seconds"]} s long.
 
 Under io_uring a buffered write on ext4 is handed to a worker thread. That bounds the time of
 io_submit, but the hand-over costs more than a copy to the page cache that does not wait.
+{bare_section(data)}"""
+
+
+def bare_section(data):
+    if not data.get("bare"):
+        return ""
+    return f"""
+### What is io_uring's
+
+A small C program (`benches/bare.c`) reads as fio does, through the original, through ours on
+io_uring, and through an io_uring with no library (*bare*), in the mode that any thread may wait
+on. What is between the original and *bare* is io_uring's; what is between *bare* and ours is the
+library's. With O_DIRECT the program is held to one processor, and the thread of the kernel that
+serves the loop device to the same one (*served here*) or the next (*served elsewhere*).
+
+{table(BARE_HEADS, bare_rows(data["bare"]))}
 """
+
+
+BARE_KINDS = {"original": "original", "bare": "bare", "io_uring": "ours, io_uring"}
+BARE_HEADS = [
+    "",
+    "engine",
+    "IOPS",
+    "ratio",
+    "quartiles",
+    "submit p99",
+    "times shorter",
+    "quartiles",
+]
+
+
+def bare_rows(cases):
+    for case in cases:
+        for kind, name in BARE_KINDS.items():
+            measured = case["kinds"][kind]
+            row = [label(case) if kind == "original" else "", name]
+            row += [thousands(median(measured["iops"])), *ratios(case, kind, iops_of)]
+            row += [duration(median(measured["submit"]["p99_ns"]))]
+            yield row + ratios(case, kind, submit_of)
 
 
 def call_rows(data):

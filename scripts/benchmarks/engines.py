@@ -9,6 +9,7 @@ can keep, where all have the same load.
 import os
 import statistics
 
+from . import bare
 from .fio import ROUNDS, SECONDS, fio, times
 from .storage import MIB, SIZE_MIB, Skip, cache, evict, ext4, ext4_on_loop, loop
 
@@ -105,10 +106,10 @@ def sync_folder(file):
     os.close(descriptor)
 
 
-def rounds(about, run):
+def rounds(about, run, kinds=KINDS):
     """Runs all kinds in turn. Of each there is a list of numbers, one of each round."""
-    kinds = list(KINDS.items())
-    case = about | {"kinds": {name: {} for name in KINDS}}
+    case = about | {"kinds": {name: {} for name in kinds}}
+    kinds = list(kinds.items())
     for number in range(ROUNDS):
         first = number % len(kinds)
         for name, kind in kinds[first:] + kinds[:first]:
@@ -130,6 +131,7 @@ def keep(lists, measured):
 def measure():
     """The part of the record that this file makes."""
     cases, skipped = [], {}
+    bare.build()
     devices = (
         (loop, on_loop),
         (ext4_for_all, on_ext4),
@@ -145,7 +147,16 @@ def measure():
     for case in cases:
         iops, submit = ratio(case, "io_uring", iops_of), ratio(case, "io_uring", submit_of)
         print(f"{title(case)}: x{iops[1]:.2f} in IOPS, 1/{submit[1]:.1f} in p99 of io_submit")
-    return {"rate": RATE, "cases": cases, "skipped": skipped}
+    return {
+        "rate": RATE,
+        "cases": [case for case in cases if not is_bare(case)],
+        "bare": [case for case in cases if is_bare(case)],
+        "skipped": skipped,
+    }
+
+
+def is_bare(case):
+    return "bare" in case["kinds"]
 
 
 def ext4_for_all():
@@ -157,7 +168,8 @@ def ext4_on_loop_for_all():
 
 
 def on_loop(name, target):
-    return direct_reads(name, target)
+    yield from direct_reads(name, target)
+    yield from bare.on_loop(rounds, name, target)
 
 
 def on_ext4(name, file):
@@ -168,10 +180,12 @@ def on_ext4(name, file):
         target = file.with_name("extended") if how["does"] == "extending" else file
         about = {"what": "writes", "device": name, "depth": 32} | how
         yield rounds(about, lambda kind, target=target, how=how: write(target, how, kind))
+    yield from bare.on_file(rounds, name, file)
 
 
 def on_ext4_on_loop(name, file):
-    return buffered_reads(name, file, "uncached", uncached)
+    yield from buffered_reads(name, file, "uncached", uncached)
+    yield bare.uncached(rounds, name, file)
 
 
 def buffered_reads(name, file, what, run):
@@ -197,7 +211,8 @@ WHATS = {
 
 def title(case):
     if case["what"] != "writes":
-        return f"{case['device']}, {WHATS[case['what']]}, depth {case['depth']}"
+        where = f", {case['where']}" if "where" in case else ""
+        return f"{case['device']}, {WHATS[case['what']]}, depth {case['depth']}{where}"
     does = case["does"]
     through = "O_DIRECT" if case["direct"] else "buffered"
     return f"{case['device']}, {does}, {through}, {'paced' if case['paced'] else 'full speed'}"

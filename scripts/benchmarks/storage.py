@@ -130,6 +130,18 @@ def ext4_on_loop(mib):
         yield "ext4-on-loop over tmpfs", file
 
 
+@contextlib.contextmanager
+def served_by(processor):
+    """Threads of the kernel that serve devices, among others, run on one processor."""
+    mask = Path("/sys/devices/virtual/workqueue/cpumask")
+    before = mask.read_text()
+    with contextlib.ExitStack() as cleanup:
+        with held(ENDINGS):
+            cleanup.callback(mask.write_text, before)
+            mask.write_text(f"{1 << processor:x}")
+        yield
+
+
 def driver(number):
     """The driver of a block device, or of the one that it is a partition of."""
     device = Path("/sys/dev/block", number).resolve()
