@@ -466,7 +466,7 @@ fn a_file_of_the_programs_that_got_the_number_of_stderr_is_left_alone() {
 
 #[test]
 fn a_descriptor_that_the_program_took_is_left_alone() {
-    // Also where it began with no stderr, whose number the file then has.
+    // Also where it began with no stderr, whose number the file does not take.
     for script in ["exec \"$0\"", "exec \"$0\" stderr 2>&-"] {
         let program = Program::new("closes_all_descriptors", &[]);
         let ran = program.run(script, &[("LIBAIO_STATS", "stats")]);

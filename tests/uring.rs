@@ -89,6 +89,16 @@ fn what_cannot_be_submitted_is_not_waited_for() {
 }
 
 #[test]
+fn the_numbers_of_a_daemon_stay_free() {
+    holds("uring/the_numbers_of_a_daemon_stay_free");
+}
+
+#[test]
+fn a_refused_call_leaves_nothing_behind() {
+    holds("uring/a_refused_call_leaves_nothing_behind");
+}
+
+#[test]
 fn several_wait_beside_an_ended_threads_polls() {
     holds("uring/several_wait_beside_an_ended_threads_polls");
 }
@@ -299,6 +309,26 @@ fn who_takes_events_by_system_call_is_served_by_the_kernel_engine() {
     gives_way(&run_with(program, &[URING]), "by system call");
     let ran = run_with(program, &[]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn what_a_library_takes_is_none_of_the_programs_events() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let library = "c-tests/uring/library_of_its_own_contexts.c";
+    let library = compile(folder.path(), library, &["-shared", "-fPIC"]);
+    let run_with = |name: &str, variables: &[(&str, &str)]| {
+        let binary = compile(folder.path(), &format!("c-tests/uring/{name}.c"), &[]);
+        let mut program = limited(binary);
+        program.current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
+        run(program.env("LD_PRELOAD", &library).envs(variables.iter().copied()))
+    };
+    gives_way(&run_with("reads_by_system_call", &[URING]), "by system call");
+    // The twin: what makes the contexts takes the events.
+    for variables in [&[URING][..], &[]] {
+        let ran = run_with("leaves_it_to_a_library", variables);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{variables:?}");
+    }
 }
 
 #[test]

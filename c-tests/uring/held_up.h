@@ -18,9 +18,11 @@ enum call {
 	NONE,
 	SLEEP, /* until there are several events */
 	SUBMISSION,
+	LOOK, /* at the descriptor `looked_at` */
 };
 
 static __thread enum call held_up_before;
+static __thread int looked_at;
 /* How often the thread has slept for a moment, to try again what could not be done. */
 static __thread int naps;
 static sem_t about_to_enter, go_on;
@@ -38,6 +40,8 @@ static inline enum call kind_of(long number, const long arguments[6])
 		return arguments[1] > 1 ? SLEEP : NONE;
 	case SYS_io_submit:
 		return SUBMISSION;
+	case SYS_fcntl:
+		return arguments[0] == looked_at ? LOOK : NONE;
 	case SYS_io_uring_enter: /* how many entries to take, and how many completions are wanted */
 		return arguments[2] > 1 ? SLEEP : arguments[1] > 0 ? SUBMISSION : NONE;
 	default:

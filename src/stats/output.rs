@@ -93,7 +93,7 @@ impl Output {
             let length = text.length;
             text.put(b"\0");
             let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_EXCL;
-            let fd = system::open(text.bytes, flags);
+            let fd = uring::out_of_the_way(system::open(text.bytes, flags));
             if fd >= 0 {
                 let (device, inode) = identity(fd);
                 self.device.store(device, Ordering::Relaxed);

@@ -2,11 +2,16 @@
 //! call itself, which knows only the kernel's own contexts. MariaDB does: it calls io_setup, io_submit
 //! and io_destroy of libaio, and `io_getevents(2)` by number.
 //!
-//! It shows in what the program and its libraries import: `io_setup`, but none of the functions that
-//! take events. A program that reads the ring instead (QEMU) does not import these either; it can be
-//! served where an eventfd wakes it (`pump.rs`): then it imports `eventfd`, and has one when it makes
-//! its first context. (MariaDB imports it as well, but makes its own later, for other ends.) One that
-//! looks its functions up by name imports nothing, and is served.
+//! It shows in what an object, the program or a library of its, imports: `io_setup`, but none of the
+//! functions that take events. What others import is no matter: a plugin that takes its own events by
+//! `io_getevents` takes none of the server's. So a program of which one part makes the contexts and another
+//! takes the events is not served either, though it could be: the kernel engine is the safe side, and a line
+//! on stderr says so.
+//!
+//! A program that reads the ring instead (QEMU) imports no such function either; it can be served where
+//! an eventfd wakes it (`pump.rs`): then it, or a library, imports `eventfd`, and it has one when it
+//! makes its first context. (MariaDB imports it as well, but makes its own later, for other ends.) One
+//! that looks its functions up by name imports nothing, and is served.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::slice;
@@ -15,21 +20,21 @@ use libc::{PT_DYNAMIC, dl_phdr_info};
 
 use super::sys;
 
-/// What the loaded objects import of libaio, taken together.
-#[derive(Default)]
-struct Imports {
-    makes_contexts: bool,
-    takes_events: bool,
-    has_eventfd: bool,
-}
+/// What is imported, in bits: by one object, or by all, of which [`BY_SYSTEM_CALL`] is any one's.
+type Imports = u32;
+const MAKES_CONTEXTS: Imports = 1;
+const TAKES_EVENTS: Imports = 2;
+const HAS_EVENTFD: Imports = 4;
+/// Makes contexts, and takes no events.
+const BY_SYSTEM_CALL: Imports = 8;
 
 /// Whether contexts made of io_uring would be of no use to this process.
 pub(super) fn take_events_by_system_call() -> bool {
-    let mut found = Imports::default();
+    let mut found: Imports = 0;
     // SAFETY: the function matches, and `found` outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut found).cast()) };
-    let reads_rings = found.has_eventfd && has_an_eventfd();
-    found.makes_contexts && !found.takes_events && !reads_rings
+    let reads_rings = || found & HAS_EVENTFD != 0 && has_an_eventfd();
+    found & BY_SYSTEM_CALL != 0 && !reads_rings()
 }
 
 /// Whether the process has an eventfd among its lower descriptors.
@@ -75,7 +80,9 @@ unsafe extern "C" fn look_at(info: *mut dl_phdr_info, _: usize, found: *mut c_vo
     let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     if let Some(dynamic) = headers.iter().find(|h| h.p_type == PT_DYNAMIC) {
         // SAFETY: the object's own dynamic section.
-        unsafe { look_through(info.dlpi_addr as usize, dynamic.p_vaddr as usize, found) };
+        let own = unsafe { look_through(info.dlpi_addr as usize, dynamic.p_vaddr as usize) };
+        let by_call = own & (MAKES_CONTEXTS | TAKES_EVENTS) == MAKES_CONTEXTS;
+        *found |= own | if by_call { BY_SYSTEM_CALL } else { 0 };
     }
     0
 }
@@ -89,9 +96,12 @@ struct Relocations {
     words: usize,
 }
 
+/// What an object imports.
+///
 /// # Safety
 /// An object is loaded at `base`, with its dynamic section at `dynamic` from there.
-unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
+unsafe fn look_through(base: usize, dynamic: usize) -> Imports {
+    let mut found = 0;
     let (mut strings, mut symbols, mut hash, mut gnu_hash) = (0, 0, 0, 0);
     let mut calls = Relocations::default();
     let mut with_addend = Relocations { words: 3, ..Relocations::default() };
@@ -120,7 +130,7 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
     // The loader has relocated them, but for objects that it did not load (the vDSO).
     let at = |value: usize| if value < base { base + value } else { value };
     if strings == 0 || symbols == 0 || (hash == 0 && gnu_hash == 0) {
-        return;
+        return found;
     }
     let mut look = |i: usize| {
         // SAFETY: the number of a symbol, all of which have their names in the table of strings.
@@ -130,11 +140,11 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
         }
         // SAFETY: as above.
         let name = unsafe { CStr::from_ptr((at(strings) + symbol.st_name as usize) as *const _) };
-        match name.to_bytes() {
-            b"io_setup" | b"io_queue_init" => found.makes_contexts = true,
-            b"io_getevents" | b"io_pgetevents" | b"io_queue_run" => found.takes_events = true,
-            b"eventfd" => found.has_eventfd = true,
-            _ => (),
+        found |= match name.to_bytes() {
+            b"io_setup" | b"io_queue_init" => MAKES_CONTEXTS,
+            b"io_getevents" | b"io_pgetevents" | b"io_queue_run" => TAKES_EVENTS,
+            b"eventfd" => HAS_EVENTFD,
+            _ => 0,
         }
     };
     // The GNU table begins with the first symbol that is defined: imports come before it. The other
@@ -144,7 +154,7 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
     let count = unsafe { (at(table) as *const u32).add(1).read() };
     (0..count as usize).for_each(&mut look);
     if gnu_hash == 0 || count > 1 {
-        return;
+        return found;
     }
     // Where no symbol is defined, binutils writes 1, however many are imported. What uses them tells.
     for Relocations { at: table, size, words } in [calls, with_addend, without] {
@@ -160,4 +170,5 @@ unsafe fn look_through(base: usize, dynamic: usize, found: &mut Imports) {
             look(info >> SYMBOL_SHIFT);
         }
     }
+    found
 }

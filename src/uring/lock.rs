@@ -6,9 +6,10 @@
 //! | a thread | that thread fills entries and moves the queue's tail | that thread: to free |
 //!
 //! It is held for as long as it takes to copy a few entries, over no system call but where the queue
-//! is full. A signal handler that finds its own thread's name there has interrupted that: it may go
-//! on beside it, for both move the tail by compare-and-swap from what it was before they filled their
-//! entries, and the one that was interrupted then finds it changed and fills others (`queues.rs`).
+//! is full, or what the same call has put in before went to another io_uring. A signal handler that finds
+//! its own thread's name there has interrupted that: it may go on beside it, for both move the tail by
+//! compare-and-swap from what it was before they filled their entries, and the one that was interrupted
+//! then finds it changed and fills others (`queues.rs`).
 
 use crate::gate::Pause;
 use crate::sync::{AtomicUsize, Ordering, spin_loop};

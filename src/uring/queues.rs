@@ -302,7 +302,9 @@ impl Queues {
     }
 
     /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its
-    /// own thread's hold of it (`lock.rs`).
+    /// own thread's hold of it (`lock.rs`). Where there is no room, waits until the kernel has taken what is
+    /// there, however long that lacks memory ([`Queues::submit`]): others wait for that all the same, some of
+    /// these entries may be in already, and `io_destroy` cannot do without its own.
     pub(super) fn push(&self, entries: &[Sqe]) -> Result<u32, c_int> {
         let (mut next, mut left) = (entries.as_ptr(), entries.len() as u32);
         loop {

@@ -83,18 +83,23 @@ impl Put<'_> {
     }
 }
 
-/// Puts entries into the queue that requests go to, unless the context is over.
+/// Puts entries into the queue that requests go to, unless the context is over. Where another thread has
+/// come since the `last` were put in, and requests go elsewhere, the kernel takes those first.
 fn put<'a>(
     place: &Place,
     context: &'a Context,
     me: usize,
     entries: &[Sqe],
+    last: Option<&Put>,
 ) -> Result<Put<'a>, c_int> {
     locked(place, me, |below| {
         if place.life.is_over() {
             return Err(EINVAL);
         }
         let queues = context.open(below);
+        if let Some(last) = last.filter(|last| !ptr::eq(last.queues, queues)) {
+            last.submit(Batch::MOST as u32)?;
+        }
         let before = queues.newest();
         entries.iter().for_each(|entry| context.slots.begin(entry.user_data));
         queues.push(entries).map(|tail| Put { queues, tail, before })
@@ -169,16 +174,8 @@ unsafe fn submit_as_user(
         if let Some(fd) = descriptors.assumed() {
             context.leave_unasked(fd);
         }
-        match put(place, context, me, batch.entries()) {
-            Ok(now) => {
-                // Another thread has come meanwhile, and requests go elsewhere.
-                if let Some(before) = last.filter(|last| !ptr::eq(last.queues, now.queues)) {
-                    before
-                        .submit(Batch::MOST as u32)
-                        .inspect_err(|_| let_go(context, before.queues))?;
-                }
-                last = Some(now);
-            }
+        match put(place, context, me, batch.entries(), last.as_ref()) {
+            Ok(now) => last = Some(now),
             Err(error) => {
                 batch.entries().iter().for_each(|entry| give_up(context, entry));
                 stopped = Some(error);
@@ -411,7 +408,7 @@ pub(super) fn submit_again(
     slot.own(me);
     let head = queues.cq_head().load(Ordering::Relaxed);
     // A context that is over would not look for it any more.
-    let again = put(place, context, me, core::slice::from_ref(&entry));
+    let again = put(place, context, me, core::slice::from_ref(&entry), None);
     if let Err(EAGAIN) = again {
         return false;
     }

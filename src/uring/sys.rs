@@ -19,8 +19,24 @@ use crate::text::Text;
 /// `io_uring_setup(2)`; the descriptor is close-on-exec, as the kernel makes it.
 pub(super) fn setup(entries: u32, params: &mut io_uring_params) -> c_int {
     // SAFETY: the kernel reads and writes the parameters alone.
-    unsafe { call(__NR_io_uring_setup as c_long, entries as usize, ptr::from_mut(params), 0) }
+    let fd =
+        unsafe { call(__NR_io_uring_setup as c_long, entries as usize, ptr::from_mut(params), 0) };
+    out_of_the_way(fd)
 }
+
+/// A new descriptor, or `-errno`, in place of one that is to stay: 0, 1 and 2 are left to a program that
+/// has closed them, which may put others over them or write to 2 whatever it is.
+pub(crate) fn out_of_the_way(fd: c_int) -> c_int {
+    if !(0..FIRST_OWN).contains(&fd) {
+        return fd;
+    }
+    let own = duplicate(fd);
+    close(fd);
+    own
+}
+
+/// The lowest number of a descriptor of ours.
+const FIRST_OWN: c_int = 3;
 
 /// `io_uring_enter(2)`; with a timeout only where `arg` is given (`IORING_ENTER_EXT_ARG`).
 pub(super) fn enter(
@@ -120,7 +136,7 @@ pub(crate) fn kind_of(fd: c_int) -> c_int {
 /// A second descriptor of the same file, close-on-exec; or `-errno`.
 pub(super) fn duplicate(fd: c_int) -> c_int {
     // SAFETY: no pointer.
-    unsafe { call(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, 0) }
+    unsafe { call(libc::SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, FIRST_OWN) }
 }
 
 /// Whether a descriptor is an eventfd, as `/proc` tells; where there is none, whether it can be one.
@@ -196,7 +212,8 @@ pub(super) fn can_be_synced(fd: c_int) -> bool {
 /// An eventfd that reads as soon as something was added.
 pub(super) fn eventfd() -> c_int {
     // SAFETY: no pointer.
-    unsafe { call(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK, 0) }
+    let fd = unsafe { call(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK, 0) };
+    out_of_the_way(fd)
 }
 
 /// Adds one to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait
