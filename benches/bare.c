@@ -1,21 +1,26 @@
 /*
- * bare.c - random 4 KiB reads through libaio, or through an io_uring with nothing in between
+ * bare.c - 4 KiB reads or writes through libaio, or through an io_uring with nothing in between
  *
- * bare libaio|io_uring FILE DEPTH SECONDS [PROCESSOR]
+ * bare libaio|io_uring reads|overwrites|extends FILE DEPTH SECONDS [PROCESSOR]
  *
- * Keeps DEPTH reads in flight, one submitted by each call, and takes completions as they come: what fio
+ * Keeps DEPTH requests in flight, one submitted by each call, and takes completions as they come: what fio
  * does, with no more of its own than must be. The io_uring is one that any thread could wait on
- * (IORING_SETUP_COOP_TASKRUN), as a context of libaio's must be, and is asked for no more than reads. So
+ * (IORING_SETUP_COOP_TASKRUN), as a context of libaio's must be, and is asked for no more than that. So
  * the difference between the two ways is the library, and what io_uring gives without one is the most
- * that a libaio on io_uring can. With a PROCESSOR the reads are O_DIRECT and made there; without one they are
- * buffered, and no page is read twice as long as the file is long enough.
+ * that a libaio on io_uring can.
  *
- * Prints as JSON: reads per second, and the 99th percentile of the call that submits, in nanoseconds.
+ * With a PROCESSOR the requests are O_DIRECT and made there; else they are buffered. Each block of the file is
+ * read or overwritten once, before any is again; writes that extend it begin at its end. Beside writes another
+ * thread writes 4 KiB to the file's start and calls fdatasync, again and again.
+ *
+ * Prints as JSON: requests per second, the 99th percentile of the call that submits, in nanoseconds, and the
+ * number of requests.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <libaio.h>
 #include <linux/io_uring.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +32,7 @@
 
 enum { BLOCK = 4096, MOST = 64, SLOTS = 100000, SLOT_NS = 10 };
 
+static enum { READS, OVERWRITES, EXTENDS } what;
 static int file;
 static unsigned long blocks;
 static char *buffers;
@@ -54,11 +60,13 @@ static void note(unsigned long start)
 	took[slot < SLOTS ? slot : SLOTS - 1]++;
 }
 
-/* Every block once, each far from the one before (Knuth's multiplier, a prime). */
+/* Every block once, each far from the one before (Knuth's multiplier, a prime); or those after the end. */
 static long long next_offset(void)
 {
 	static unsigned long n;
 
+	if (what == EXTENDS)
+		return (long long)(blocks + n++) * BLOCK;
 	return (long long)(n++ * 2654435761UL % blocks) * BLOCK;
 }
 
@@ -77,7 +85,10 @@ static void submit_to_libaio(int i)
 {
 	struct iocb *request = &requests[i];
 
-	io_prep_pread(request, file, buffers + i * BLOCK, BLOCK, next_offset());
+	if (what == READS)
+		io_prep_pread(request, file, buffers + i * BLOCK, BLOCK, next_offset());
+	else
+		io_prep_pwrite(request, file, buffers + i * BLOCK, BLOCK, next_offset());
 	request->data = (void *)(long)i;
 	if (io_submit(ctx, 1, &request) != 1)
 		fail("io_submit");
@@ -92,7 +103,7 @@ static int take_from_libaio(int *done)
 		fail("io_getevents");
 	for (int i = 0; i < n; i++) {
 		if (events[i].res != BLOCK)
-			fail("a read");
+			fail("a request");
 		done[i] = (int)(long)events[i].data;
 	}
 	return n;
@@ -137,7 +148,7 @@ static void submit_to_io_uring(int i)
 	struct io_uring_sqe *sqe = &sqes[tail & (unsigned)(entries - 1)];
 
 	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_READ;
+	sqe->opcode = what == READS ? IORING_OP_READ : IORING_OP_WRITE;
 	sqe->fd = file;
 	sqe->addr = (unsigned long)(buffers + i * BLOCK);
 	sqe->len = BLOCK;
@@ -160,7 +171,7 @@ static int take_from_io_uring(int *done)
 		struct io_uring_cqe *cqe = &cqes[head++ & cq_mask];
 
 		if (cqe->res != BLOCK)
-			fail("a read");
+			fail("a request");
 		done[n++] = (int)cqe->user_data;
 	}
 	__atomic_store_n(cq_head, head, __ATOMIC_RELEASE);
@@ -179,6 +190,17 @@ static const struct way {
 	{ "io_uring", prepare_io_uring, submit_to_io_uring, take_from_io_uring },
 };
 
+static void *syncs(void *unused)
+{
+	static char bytes[BLOCK];
+
+	(void)unused;
+	for (;;)
+		if (pwrite(file, bytes, BLOCK, 0) != BLOCK || fdatasync(file) != 0)
+			fail("fdatasync");
+	return NULL;
+}
+
 static unsigned long p99_ns(unsigned long calls)
 {
 	unsigned long so_far = 0, slot = 0;
@@ -190,7 +212,7 @@ static unsigned long p99_ns(unsigned long calls)
 
 static void run(const struct way *way, int depth, unsigned long ns)
 {
-	unsigned long start = now_ns(), end = start, reads = 0;
+	unsigned long start = now_ns(), end = start, requests = 0;
 	int done[MOST];
 
 	for (int i = 0; i < depth; i++)
@@ -204,41 +226,60 @@ static void run(const struct way *way, int depth, unsigned long ns)
 			way->submit(done[i]);
 			note(before);
 		}
-		reads += (unsigned long)n;
+		requests += (unsigned long)n;
 		end = now_ns();
 	}
-	printf("{\"iops\": %.0f, \"p99_ns\": %lu, \"reads\": %lu}\n",
-	       (double)reads * 1e9 / (double)(end - start), p99_ns(reads), reads);
+	printf("{\"iops\": %.0f, \"p99_ns\": %lu, \"requests\": %lu}\n",
+	       (double)requests * 1e9 / (double)(end - start), p99_ns(requests), requests);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: bare libaio|io_uring reads|overwrites|extends FILE DEPTH SECONDS"
+	                " [PROCESSOR]\n");
+	return 2;
+}
+
+static void stay_on(size_t processor)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(processor, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) != 0)
+		fail("sched_setaffinity");
 }
 
 int main(int argc, char **argv)
 {
+	static const char *const WHATS[] = { "reads", "overwrites", "extends" };
 	const struct way *way;
-	int depth;
+	pthread_t thread;
+	int depth, n = 0;
 
-	if (argc < 5 || (depth = atoi(argv[3])) < 1 || depth > MOST) {
-		fprintf(stderr, "usage: bare libaio|io_uring FILE DEPTH SECONDS [PROCESSOR]\n");
-		return 2;
-	}
+	if (argc < 6 || (depth = atoi(argv[4])) < 1 || depth > MOST)
+		return usage();
 	way = &WAYS[strcmp(argv[1], "io_uring") == 0];
-	if (argc > 5) {
-		cpu_set_t one;
-
-		CPU_ZERO(&one);
-		CPU_SET((size_t)atoi(argv[5]), &one);
-		if (sched_setaffinity(0, sizeof(one), &one) != 0)
-			fail("sched_setaffinity");
-	}
-	file = open(argv[2], O_RDONLY | (argc > 5 ? O_DIRECT : 0));
+	while (n < 3 && strcmp(argv[2], WHATS[n]) != 0)
+		n++;
+	if (n == 3 || strcmp(argv[1], way->name) != 0)
+		return usage();
+	what = n;
+	if (argc > 6)
+		stay_on((size_t)atoi(argv[6]));
+	file = open(argv[3], (what == READS ? O_RDONLY : O_RDWR) | (argc > 6 ? O_DIRECT : 0));
 	if (file < 0)
-		fail(argv[2]);
+		fail(argv[3]);
 	blocks = (unsigned long)lseek(file, 0, SEEK_END) / BLOCK;
-	if (argc == 5 && posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM) != 0)
+	if (argc == 6 && posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM) != 0)
 		fail("posix_fadvise");
 	buffers = aligned_alloc(BLOCK, (size_t)depth * BLOCK);
 	if (buffers == NULL)
 		fail("aligned_alloc");
+	memset(buffers, 'x', (size_t)depth * BLOCK);
+	if (what != READS && pthread_create(&thread, NULL, syncs, NULL) != 0)
+		fail("pthread_create");
 	way->prepare(depth);
-	run(way, depth, strtoul(argv[4], NULL, 10) * 1000000000);
-	return 0;
+	run(way, depth, strtoul(argv[5], NULL, 10) * 1000000000);
+	return 0; /* which ends the other thread */
 }

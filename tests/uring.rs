@@ -182,6 +182,11 @@ fn a_number_that_is_used_again_loses_no_request() {
 }
 
 #[test]
+fn with_no_descriptor_left_an_empty_pipe_is_eagain() {
+    holds("uring/with_no_descriptor_left_an_empty_pipe_is_eagain");
+}
+
+#[test]
 fn what_waits_for_a_pipe_ends_with_the_context() {
     holds_here_alone("what_waits_for_a_pipe_ends_with_the_context");
 }

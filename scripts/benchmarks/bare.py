@@ -25,16 +25,22 @@ def build():
     binary = BUILD / "bench" / "bare"
     binary.parent.mkdir(parents=True, exist_ok=True)
     flags = ["-std=gnu11", "-O2", f"-I{ROOT / 'include'}"]
-    output("cc", *flags, "-o", str(binary), str(ROOT / "benches" / "bare.c"), "-l:libaio.so.1")
+    output(
+        "cc",
+        *flags,
+        "-o",
+        str(binary),
+        str(ROOT / "benches" / "bare.c"),
+        "-l:libaio.so.1",
+        "-lpthread",
+    )
 
 
-def read(kind, file, depth, is_direct):
+def run(kind, what, file, depth, is_direct):
     way, library, variables = kind
-    if not is_direct:
-        evict(file)
     place = [str(HERE)] if is_direct else []
     ran = subprocess.run(
-        [BUILD / "bench" / "bare", way, str(file), str(depth), str(SECONDS), *place],
+        [BUILD / "bench" / "bare", way, what, str(file), str(depth), str(SECONDS), *place],
         check=False,
         capture_output=True,
         text=True,
@@ -45,9 +51,27 @@ def read(kind, file, depth, is_direct):
     if ran.returncode != 0:
         raise SystemExit(f"error: benches/bare.c has failed: {ran.stderr}")
     measured = json.loads(ran.stdout)
-    if not is_direct and measured["reads"] * 4096 >= file.stat().st_size:
+    kept = {"iops": round(measured["iops"]), "submit": {"p99_ns": measured["p99_ns"]}}
+    return kept, measured["requests"]
+
+
+def direct_reads(kind, target, depth):
+    return run(kind, "reads", target, depth, True)[0]
+
+
+def uncached_reads(kind, file):
+    evict(file)
+    kept, reads = run(kind, "reads", file, 32, False)
+    if reads * 4096 >= file.stat().st_size:
         raise SystemExit(f"error: {file} is too small for BENCH_SECONDS={SECONDS}")
-    return {"iops": round(measured["iops"]), "submit": {"p99_ns": measured["p99_ns"]}}
+    return kept
+
+
+def writes(kind, does, file):
+    if does == "extends":
+        file.write_bytes(bytes(4096))
+    evict(file)
+    return run(kind, does, file, 32, False)[0]
 
 
 def on_loop(rounds, name, device):
@@ -63,13 +87,18 @@ def on_file(rounds, name, file):
     for depth in (1, 32):
         yield direct(rounds, name, file, depth, {})
     yield uncached(rounds, name, file)
+    for does, word in (("extends", "extending"), ("overwrites", "overwriting")):
+        target = file.with_name("extended") if does == "extends" else file
+        about = {"what": "writes", "device": name, "depth": 32, "does": word}
+        about |= {"direct": False, "paced": False}
+        yield rounds(about, lambda kind, t=target, does=does: writes(kind, does, t), KINDS)
 
 
 def direct(rounds, name, target, depth, more):
     about = {"what": "direct", "device": name, "depth": depth} | more
-    return rounds(about, lambda kind: read(kind, target, depth, True), KINDS)
+    return rounds(about, lambda kind: direct_reads(kind, target, depth), KINDS)
 
 
 def uncached(rounds, name, file):
     about = {"what": "uncached", "device": name, "depth": 32}
-    return rounds(about, lambda kind: read(kind, file, 32, False), KINDS)
+    return rounds(about, lambda kind: uncached_reads(kind, file), KINDS)

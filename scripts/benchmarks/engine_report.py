@@ -102,11 +102,12 @@ def bare_section(data):
     return f"""
 ### What is io_uring's
 
-A small C program (`benches/bare.c`) reads as fio does, through the original, through ours on
-io_uring, and through an io_uring with no library (*bare*), in the mode that any thread may wait
-on. What is between the original and *bare* is io_uring's; what is between *bare* and ours is the
-library's. With O_DIRECT the program is held to one processor, and the thread of the kernel that
-serves the loop device to the same one (*served here*) or the next (*served elsewhere*).
+A small C program (`benches/bare.c`) reads and writes as fio does, through the original, through
+ours on io_uring, and through an io_uring with no library (*bare*), in the mode that any thread may
+wait on. What is between the original and *bare* is io_uring's; what is between *bare* and ours is
+the library's. With O_DIRECT the program is held to one processor, and the thread of the kernel
+that serves the loop device to the same one (*served here*) or the next (*served elsewhere*). Beside
+writes another thread calls fdatasync.
 
 {table(BARE_HEADS, bare_rows(data["bare"]))}
 """

@@ -362,11 +362,15 @@ impl Context {
     }
 }
 
-/// Runs `look` with a descriptor of the file that a number is of now, which it will be of until the end.
+/// Runs `look` with a descriptor of the file that a number is of now, which it will be of until the end; where
+/// none is left, with the number itself.
 fn on_what_it_is(fd: c_int, look: impl FnOnce(c_int)) {
     let own = sys::duplicate(fd);
+    let at = if own == -libc::EMFILE { fd } else { own };
+    if at >= 0 {
+        look(at);
+    }
     if own >= 0 {
-        look(own);
         sys::close(own);
     }
 }
