@@ -3,10 +3,10 @@
 //! close-on-exec.) And that its thread has submitted: the kernel has no worker for it (`worker.rs`).
 //!
 //! The numbers stand in memory that the child inherits, unlike the table of places, where a word says
-//! whether this process has tidied up. Its handler does so, unless a context of the child's own comes first: a
-//! handler of the program's may run before, and a child that did not come from `fork(3)` has none. The mappings stay, and keep the io_uring's memory
-//! for as long as the child does not execute a program or end: a handler that forked in the middle of
-//! a call returns to code that uses them.
+//! whether this process has tidied up. Its handler does so, unless a context of the child's own comes
+//! first: a handler of the program's may run before, and a child that did not come from `fork(3)` has
+//! none. The mappings stay, and keep the io_uring's memory for as long as the child does not execute a
+//! program or end: a handler that forked in the middle of a call returns to code that uses them.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;

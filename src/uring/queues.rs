@@ -191,6 +191,12 @@ impl Queues {
         unsafe { &*self.place(index) }
     }
 
+    /// What a completion is of, also where others may be taking it: then of an older or a newer one.
+    pub(super) fn user_data(&self, index: u32) -> u64 {
+        // SAFETY: masked, so inside the mapping; read once, whoever writes there.
+        unsafe { (&raw const (*self.place(index)).user_data).read_volatile() }
+    }
+
     /// The index after the newest completion, with all of them visible.
     pub(super) fn newest(&self) -> u32 {
         self.cq_tail().load(Ordering::Acquire)

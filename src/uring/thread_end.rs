@@ -159,14 +159,12 @@ fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bo
         // What is there already is not under way, but was not taken either. Others may take completions
         // meanwhile: what is read here may be an old one or a new one, and the mark is its request's alone.
         let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
-        for i in 0..ready {
-            let cqe = queues.completion(head.wrapping_add(i));
-            if cqe.user_data != INTERNAL {
-                let slot = context.slots.of(cqe);
-                // Nobody waits for a poll; one that was given up is submitted anew as the same request.
-                if !slot.is_poll() {
-                    slot.mark_done_if_of(cqe.user_data);
-                }
+        let there = (0..ready).map(|i| queues.user_data(head.wrapping_add(i)));
+        for user_data in there.filter(|&user_data| user_data != INTERNAL) {
+            let slot = context.slots.get(user_data as u32);
+            // Nobody waits for a poll; one that was given up is submitted anew as the same request.
+            if !slot.is_poll() {
+                slot.mark_done_if_of(user_data);
             }
         }
     }
