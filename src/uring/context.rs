@@ -20,7 +20,7 @@ use super::queues::{Kind, Queues};
 use super::sharing::{Sharing, Where};
 use super::slots::{Slot, Slots, Why};
 use super::table::{self, Place, Table};
-use super::unasked::Unasked;
+use super::unasked::{Runs, Unasked};
 use super::{Rest, choice, forked, sys};
 use crate::abi::{io_context_t, io_event};
 use crate::ring::{self, HEADER_LENGTH};
@@ -43,6 +43,7 @@ pub(super) struct Context {
     pub(super) slots: Slots,
     pub(super) known: Known,
     unasked: Unasked,
+    runs: Runs,
     /// Who moves completions into the ring; at rest where nobody has asked for an eventfd.
     pub(super) pump: Pump,
     /// How many threads sleep in the kernel until there are completions.
@@ -123,6 +124,7 @@ impl Context {
                         slots,
                         known: MaybeUninit::<Known>::zeroed().assume_init(),
                         unasked: Unasked::new(),
+                        runs: MaybeUninit::<Runs>::zeroed().assume_init(),
                         pump: MaybeUninit::<Pump>::zeroed().assume_init(),
                         sleepers: AtomicU32::new(0),
                         alike: AtomicU64::new(0),
@@ -264,10 +266,11 @@ impl Context {
         self.queues().iter().map(cancel).find(|&answer| answer != -libc::ENOENT) == Some(0)
     }
 
-    /// Whether descriptors may be taken for what they were: this thread can be the one to ask (`unasked.rs`).
+    /// Whether the descriptor of a request by itself may be taken for what it was: this thread can be the one to
+    /// ask, and it pays to do so later (`unasked.rs`).
     #[inline]
     pub(super) fn may_assume(&self, me: usize) -> bool {
-        choice::cancels_on_a_file() && self.sharing.is_alone(me)
+        choice::cancels_on_a_file() && self.sharing.is_alone(me) && self.runs.one_more()
     }
 
     /// Notes that a request is about to be submitted on a descriptor that is taken for what it was.
@@ -289,6 +292,7 @@ impl Context {
     /// Before anybody waits: asks what was not asked.
     #[inline]
     pub(super) fn ask_now(&self) {
+        self.runs.end();
         if let Some(fd) = self.unasked.take() {
             self.ask(fd);
         }

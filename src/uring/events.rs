@@ -12,7 +12,7 @@ use super::context::{Context, Sleeper};
 use super::queues::{Completions, Queues};
 use super::setup::{destroy, enter, leave};
 use super::submit::{prepare_thread, submit_again};
-use super::table::{Place, find};
+use super::table::{self, Place, find};
 use super::{Rest, sys, thread_end};
 use crate::abi::{io_context_t, io_event};
 use crate::config;
@@ -31,13 +31,12 @@ pub(crate) unsafe fn get_events(request: Request) -> c_int {
     let address = request.context;
     let entered = |place: &&Place| place.gate.enter_user_at_once(this_thread());
     let plain = request.is_plain().then(|| find(address.addr())).flatten();
-    let mut looked = false;
-    if let Some(place) = plain.filter(entered) {
+    let looked = plain.filter(entered);
+    if let Some(place) = looked {
         // SAFETY: inside the gate; a plain request's pointers are good.
         if let Take::Taken(n) = unsafe { take_inside(place, request, request.least(), 0) } {
             return n as c_int;
         }
-        looked = true;
     }
     // SAFETY: upheld by the caller.
     unsafe { get_events_slowly(request, looked) }
@@ -211,15 +210,16 @@ unsafe fn take(place: &Place, request: Request, taken: u32) -> Take {
     }
 }
 
-/// Any request, with the kernel's checks in its order. `looked` where there were too few events a moment ago.
+/// Any request, with the kernel's checks in its order. `looked` is the place where there were too few events a
+/// moment ago.
 ///
 /// # Safety
 /// As `io_getevents`.
 #[cold]
 #[inline(never)]
-unsafe fn get_events_slowly(request: Request, looked: bool) -> c_int {
+unsafe fn get_events_slowly(request: Request, looked: Option<&'static Place>) -> c_int {
     let address = request.context;
-    let Some(place) = find(address.addr()) else {
+    let Some(place) = looked.or_else(|| find(address.addr())) else {
         // SAFETY: upheld by the caller.
         return unsafe { request.ask_kernel() };
     };
@@ -238,7 +238,7 @@ unsafe fn get_events_slowly(request: Request, looked: bool) -> c_int {
         return fail(EINVAL);
     }
     // SAFETY: upheld by the caller; a user counts.
-    let answer = unsafe { get_events_as_user(place, request, looked, interrupted != 0) };
+    let answer = unsafe { get_events_as_user(place, request, looked.is_some(), interrupted != 0) };
     leave(place);
     answer.unwrap_or_else(fail)
 }
@@ -284,7 +284,7 @@ unsafe fn get_events_as_user(
         let me = this_thread();
         let ends = if taken >= least {
             Err(if interrupted { EINTR } else { 0 })
-        } else if interrupted || (!place.gate.is_held_by(me) && Rest::holds_a_gate(me)) {
+        } else if interrupted || above_another(place, me) {
             // In a handler that interrupted a reap of another context the call does not sleep: who waits
             // for that reap to end must not wait for what this call waits for.
             Err(EINTR)
@@ -317,6 +317,12 @@ unsafe fn get_events_as_user(
     };
     leave_rest_to_others(context);
     if taken == 0 && ended != 0 { Err(ended) } else { Ok(taken as c_int) }
+}
+
+/// Whether a signal handler's call has interrupted a reap of another context, or a submission.
+fn above_another(place: &Place, me: usize) -> bool {
+    let held = || table::table().is_some_and(|table| table.another_is_held_by(place, me));
+    !place.gate.is_held_by(me) && held()
 }
 
 /// Whether a timeout can be read, where the kernel would have read it before it found another error.
@@ -354,10 +360,14 @@ unsafe fn take_or_fault(
 }
 
 /// Has a poll submitted anew that stands in the way of other completions; false where there was one.
+#[inline(always)]
 fn settle_orphan(place: &'static Place, context: &Context) -> bool {
-    if !thread_end::was_there_any() || !has_orphan(context) {
-        return true;
-    }
+    !thread_end::was_there_any() || !has_orphan(context) || settle_now(place, context)
+}
+
+#[cold]
+#[inline(never)]
+fn settle_now(place: &'static Place, context: &Context) -> bool {
     prepare_thread();
     // By turns: it stays in the way for as long as others come first, who only find the same.
     if place.gate.wait_for_user::<Rest>(this_thread()) != Turn::User {

@@ -48,6 +48,8 @@ pub(super) struct Table {
     used: [AtomicUsize; GROUPS],
     /// A bit for each group of places, of which one has ever been in use.
     ever_used: [AtomicUsize; GROUPS / BITS],
+    /// How many contexts there are.
+    count: AtomicU32,
     /// Whether the process has nothing of a parent's left (`forked.rs`).
     tidied: AtomicU32,
 }
@@ -130,6 +132,15 @@ impl Table {
         self.any(|p| p.gate.is_held_by(thread) || p.lock.is_held_by(thread))
     }
 
+    /// [`Table::is_held_by`], where the thread uses the context of `own`, whose gate it does not hold.
+    pub(super) fn another_is_held_by(&self, own: &Place, thread: usize) -> bool {
+        match self.count.load(Ordering::Relaxed) {
+            // What this thread holds is of a context that there is.
+            1 => own.lock.is_held_by(thread),
+            _ => self.is_held_by(thread),
+        }
+    }
+
     /// Whether `is` says so of any place that has a context, or had one a moment ago.
     #[inline(always)]
     pub(super) fn any(&self, mut is: impl FnMut(&Place) -> bool) -> bool {
@@ -150,6 +161,7 @@ impl Table {
         let group = number / BITS;
         let groups = &self.ever_used[(group / BITS) & (GROUPS / BITS - 1)];
         groups.fetch_or(1 << (group % BITS), Ordering::AcqRel);
+        self.count.fetch_add(1, Ordering::AcqRel);
         place.open(address, context);
     }
 
@@ -157,6 +169,7 @@ impl Table {
     pub(super) fn close(&self, number: usize, place: &Place) {
         let (word, bit) = self.bit_of(number);
         word.fetch_and(!bit, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
         place.close();
     }
 

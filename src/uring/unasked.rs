@@ -62,6 +62,36 @@ impl Unasked {
     }
 }
 
+/// How many requests are submitted by themselves between two waits: where it is one, to leave the asking to the
+/// wait saves nothing, and the device has the request while the thread is not asleep yet.
+///
+/// All zero is none. Whoever counts is alone; who waits meanwhile may spoil a count, which costs a call.
+#[repr(C)]
+pub(crate) struct Runs {
+    now: AtomicU32,
+    last: AtomicU32,
+}
+
+impl Runs {
+    /// Counts a request; whether to leave the asking pays.
+    #[inline(always)]
+    pub(crate) fn one_more(&self) -> bool {
+        let before = self.now.load(Ordering::Relaxed);
+        self.now.store(before.wrapping_add(1), Ordering::Relaxed);
+        before > 0 || self.last.load(Ordering::Relaxed) > 1
+    }
+
+    /// Somebody waits.
+    #[inline(always)]
+    pub(crate) fn end(&self) {
+        let now = self.now.load(Ordering::Relaxed);
+        if now != 0 {
+            self.last.store(now, Ordering::Relaxed);
+            self.now.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 fn name_of(fd: c_int) -> u32 {
     fd as u32 + 1
 }
