@@ -187,6 +187,16 @@ fn with_no_descriptor_left_an_empty_pipe_is_eagain() {
 }
 
 #[test]
+fn a_files_locks_are_kept() {
+    holds("uring/a_files_locks_are_kept");
+}
+
+#[test]
+fn a_thread_ends_beside_who_takes() {
+    holds_here_alone("a_thread_ends_beside_who_takes");
+}
+
+#[test]
 fn what_waits_for_a_pipe_ends_with_the_context() {
     holds_here_alone("what_waits_for_a_pipe_ends_with_the_context");
 }
@@ -283,6 +293,13 @@ fn one_call_submits_a_batch() {
 }
 
 #[test]
+fn a_vforked_child_exits() {
+    let log = traced("a_vforked_child_exits", "io_uring_setup");
+    // To find out, the context's, and one for the thread's worker: it is made once.
+    assert_eq!(log.matches("io_uring_setup(").count(), 3, "{log}");
+}
+
+#[test]
 fn destroy_waits_for_nothing_else() {
     let log = traced("destroy_waits_for_nothing_else", "io_uring_enter");
     assert_ne!(log.matches("io_uring_enter(").count(), 0);
@@ -347,6 +364,19 @@ fn who_imports_without_defining_is_looked_through_too() {
         let mut program = limited(binary);
         program.current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
         gives_way(&run(program.env(URING.0, URING.1)), "by system call");
+    }
+}
+
+#[test]
+fn who_takes_the_address_of_a_function_imports_it_too() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    for extra in ["-pie", "-no-pie"] {
+        let binary = compile(folder.path(), "c-tests/uring/takes_an_address.c", &[extra]);
+        let mut program = limited(binary);
+        program.current_dir(folder.path()).env("LD_LIBRARY_PATH", build());
+        let ran = run(program.env(URING.0, URING.1));
+        assert_eq!((ran.stdout.trim(), ran.stderr.as_str()), ("1", ""), "{extra}");
     }
 }
 

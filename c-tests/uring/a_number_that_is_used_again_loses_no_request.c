@@ -1,5 +1,5 @@
-/* Requests of a file are carried out, though its descriptor was closed and the number is a pipe's by now:
-   beside io_destroy, and where the thread that submitted them ends. */
+/* Requests of a file are carried out, though its descriptor was closed and the number is a pipe's by now, or
+   was a device's before: beside io_destroy, and where the thread that submitted them ends. */
 #define _GNU_SOURCE
 #include "uring.h"
 
@@ -32,7 +32,20 @@ static void close_pipe(const int ends[2])
 	CHECK_EQ(close(ends[1]), 0);
 }
 
-static void destroyed(int in_one_call)
+/* The number that the next file gets is that of a device with the same flags, of which something is asked. */
+static void use_as_a_device(void)
+{
+	struct iocb request;
+	char byte = 'x';
+	int device = open("/dev/null", O_RDWR);
+
+	CHECK(device >= 0);
+	io_prep_pwrite(&request, device, &byte, 1, 0);
+	CHECK_EQ(run_one(ctx, &request), 1);
+	CHECK_EQ(close(device), 0);
+}
+
+static void destroyed(int in_one_call, int was_a_device)
 {
 	char name[] = "written-XXXXXX";
 	unsigned char *read_back = malloc(BLOCK);
@@ -40,6 +53,8 @@ static void destroyed(int in_one_call)
 
 	memset(bytes, 'x', BLOCK);
 	ctx = new_context(WRITES);
+	if (was_a_device)
+		use_as_a_device();
 	fd = mkstemp(name);
 	CHECK(fd >= 0 && read_back != NULL);
 	for (int i = 0; i < WRITES; i++) {
@@ -102,8 +117,8 @@ int main(void)
 	bytes = malloc(BLOCK);
 	CHECK(bytes != NULL);
 	for (int i = 0; i < 4; i++) {
-		destroyed(1);
-		destroyed(0);
+		destroyed(1, i & 1);
+		destroyed(0, i & 1);
 	}
 	thread_has_ended();
 	free(bytes);

@@ -5,15 +5,15 @@
 
 #include <sys/resource.h>
 
-int main(void)
+/* Nothing more than there is, or a limit below all that there is. */
+static void run(int is_below)
 {
 	io_context_t ctx = new_context(4);
 	int file = new_file(512, 0), fd = dup(file), ends[2], last;
-	struct rlimit limit;
+	struct rlimit before, limit;
 	struct iocb cbs[3];
 	char bytes[512];
 
-	alarm(30); /* for the case that it waits */
 	CHECK(fd >= 0);
 	/* What a number is may be looked up once for several requests in a row. */
 	for (int i = 0; i < 2; i++) {
@@ -23,8 +23,9 @@ int main(void)
 	CHECK_EQ(pipe2(ends, O_NONBLOCK), 0);
 	CHECK_EQ(dup2(ends[0], fd), fd);
 	last = dup(file);
-	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	limit.rlim_cur = (rlim_t)last + 1;
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = is_below ? 0 : (rlim_t)last + 1;
 	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	CHECK_EQ(dup(file), -1);
 	io_prep_pread(&cbs[2], fd, bytes, sizeof(bytes), 0);
@@ -36,5 +37,14 @@ int main(void)
 		CHECK_EQ((long)event.res, event.obj == &cbs[2] ? -EAGAIN : (long)sizeof(bytes));
 	}
 	CHECK_EQ(io_destroy(ctx), 0);
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+	CHECK_EQ(close(file) | close(fd) | close(last) | close(ends[0]) | close(ends[1]), 0);
+}
+
+int main(void)
+{
+	alarm(30); /* for the case that it waits */
+	run(0);
+	run(1);
 	return 0;
 }

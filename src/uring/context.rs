@@ -305,6 +305,9 @@ impl Context {
             return;
         }
         self.known.forget(fd);
+        if entry::at_once(fd, sys::flags_of(fd)) == AtOnce::No {
+            return;
+        }
         on_what_it_is(fd, |own| {
             if entry::at_once(own, sys::flags_of(own)) == AtOnce::No {
                 return;
@@ -329,6 +332,9 @@ impl Context {
     /// the request as well; whether it was. (Its descriptor may have been taken for what it was.)
     pub(super) fn gives_up_as_another(&self, user_data: u64, slot: &Slot) -> bool {
         let mut given_up = false;
+        if entry::is_of_a_file(sys::kind_of(slot.fd())) {
+            return false;
+        }
         on_what_it_is(slot.fd(), |own| {
             given_up = !entry::is_of_a_file(sys::kind_of(own)) && self.cancel_on(user_data, own);
         });
@@ -367,10 +373,14 @@ impl Context {
 }
 
 /// Runs `look` with a descriptor of the file that a number is of now, which it will be of until the end; where
-/// none is left, with the number itself.
+/// none is left (EMFILE; EINVAL where no more than ours begin at are allowed), with the number itself.
+///
+/// Not for the program's files: whoever closes any descriptor of one gives up the locks that the process has on
+/// it (`fcntl(2)`, F_SETLK).
 fn on_what_it_is(fd: c_int, look: impl FnOnce(c_int)) {
     let own = sys::duplicate(fd);
-    let at = if own == -libc::EMFILE { fd } else { own };
+    let is_none_left = matches!(-own, libc::EMFILE | libc::EINVAL);
+    let at = if is_none_left { fd } else { own };
     if at >= 0 {
         look(at);
     }

@@ -67,11 +67,12 @@ impl Known {
         may_be_assumed(found) && found == flags as u32 | SEEN | FILE
     }
 
-    /// What is found about a descriptor with those flags, which was another if it had others.
+    /// What is found about a descriptor with those flags, which was another if it had others. (What else than a
+    /// file has the same flags may be told from one at the end, but no file from what else there was.)
     fn note(&self, fd: c_int, flags: c_int) -> u32 {
         let before = self.of(fd);
         let found = flags as u32 | SEEN;
-        if before & !FILE == found {
+        if before == found | FILE {
             return before;
         }
         let found = if is_of_a_file(sys::kind_of(fd)) { found | FILE } else { found };

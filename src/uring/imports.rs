@@ -153,10 +153,11 @@ unsafe fn look_through(base: usize, dynamic: usize) -> Imports {
     // SAFETY: both tables have as many words.
     let count = unsafe { (at(table) as *const u32).add(1).read() };
     (0..count as usize).for_each(&mut look);
-    if gnu_hash == 0 || count > 1 {
+    if gnu_hash == 0 {
         return found;
     }
-    // Where no symbol is defined, binutils writes 1, however many are imported. What uses them tells.
+    // But where no symbol is defined binutils writes 1, however many are imported; and imports whose address
+    // is taken come among those that are defined. What uses them tells.
     for Relocations { at: table, size, words } in [calls, with_addend, without] {
         if table == 0 {
             continue;

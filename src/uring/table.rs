@@ -50,8 +50,8 @@ pub(super) struct Table {
     ever_used: [AtomicUsize; GROUPS / BITS],
     /// How many contexts there are.
     count: AtomicU32,
-    /// Whether the process has nothing of a parent's left (`forked.rs`).
-    tidied: AtomicU32,
+    /// The process that has nothing of a parent's left (`forked.rs`).
+    process: AtomicU32,
 }
 
 const BITS: usize = usize::BITS as usize;
@@ -175,7 +175,13 @@ impl Table {
 
     /// Whether the caller is the one who is to tidy up after a fork.
     pub(super) fn is_first_to_tidy(&self) -> bool {
-        self.tidied.swap(1, Ordering::AcqRel) == 0
+        let (own, order) = (system::pid() as u32, Ordering::AcqRel);
+        self.process.compare_exchange(0, own, order, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the calling process is the one whose contexts these are, no child that shares its memory.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.process.load(Ordering::Relaxed) == system::pid() as u32
     }
 
     /// The address of a place's context, where it has one.
@@ -225,7 +231,7 @@ pub(super) fn make() -> bool {
     }
     let Some(made) = system::wiped_on_fork(size_of::<Table>()) else { return false };
     // SAFETY: fresh memory, as large as a table, which nobody else has yet.
-    unsafe { &*made.cast::<Table>() }.tidied.store(1, Ordering::Relaxed);
+    unsafe { &*made.cast::<Table>() }.is_first_to_tidy();
     let other =
         TABLE.compare_exchange(ptr::null_mut(), made.cast(), Ordering::AcqRel, Ordering::Acquire);
     if other.is_err() {

@@ -86,6 +86,10 @@ pub(super) fn remember(past: Past) {
 
 /// The process ends by `exit(3)`, or the object that the library is linked into is unloaded.
 pub(crate) fn at_exit() {
+    // (A child of `vfork` that calls exit does so in its parent's memory.)
+    if !table::table().is_some_and(Table::is_of_this_process) {
+        return;
+    }
     ends(ptr::null_mut());
     // From here on no thread's end is noticed: the key is soon another's.
     let key = KEY.swap(0, Ordering::Relaxed).wrapping_sub(1);
@@ -152,13 +156,14 @@ fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bo
         }
         // This thread's own part of completing them.
         queues.carry_out();
+        // First the head: what lies beyond the tail was never written, or is another round's.
+        let head = queues.cq_head().load(crate::sync::Ordering::Acquire);
         let ready = queues.ready();
         if queues.is_stuck(ready) && !context.pump.is_on() {
             return false;
         }
         // What is there already is not under way, but was not taken either. Others may take completions
         // meanwhile: what is read here may be an old one or a new one, and the mark is its request's alone.
-        let head = queues.cq_head().load(crate::sync::Ordering::Relaxed);
         let there = (0..ready).map(|i| queues.user_data(head.wrapping_add(i)));
         for user_data in there.filter(|&user_data| user_data != INTERNAL) {
             let slot = context.slots.get(user_data as u32);
