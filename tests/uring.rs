@@ -114,6 +114,11 @@ fn a_thread_ends_beside_a_full_queue() {
 }
 
 #[test]
+fn exit_waits_for_reads() {
+    holds("uring/exit_waits_for_reads");
+}
+
+#[test]
 fn exit_waits_for_writes() {
     holds("uring/exit_waits_for_writes");
 }

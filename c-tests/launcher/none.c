@@ -10,3 +10,4 @@
 
 FAILS(io_setup)
 FAILS(io_destroy)
+FAILS(io_getevents)

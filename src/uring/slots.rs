@@ -62,8 +62,6 @@ pub(super) enum Why {
 const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
-const READ: u32 = io_uring_op::IORING_OP_READ as u32;
-const READV: u32 = io_uring_op::IORING_OP_READV as u32;
 
 /// What a request is told by, beside its entry.
 pub(super) struct Ticket {
@@ -153,11 +151,6 @@ impl Slot {
 
     pub(super) fn is_poll(&self) -> bool {
         self.opcode.load(Ordering::Relaxed) == POLL
-    }
-
-    /// Whether it is a write or an fsync.
-    pub(super) fn is_write(&self) -> bool {
-        !matches!(self.opcode.load(Ordering::Relaxed), POLL | READ | READV)
     }
 
     /// Whether it is of a file, as far as was known at `io_submit`.

@@ -5,7 +5,7 @@
 //! no longer a task in whose memory it could be carried out. The kernel's AIO knows no such bond. So a
 //! thread that ends waits for its reads and writes of files and devices, which takes as long as they
 //! do; and polls that were given up are submitted anew by who meets their completion. A process that ends
-//! waits for its writes: what was submitted is written.
+//! waits for its reads and writes: what was submitted is written, and no read comes into memory that others have.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -99,7 +99,7 @@ pub(crate) fn at_exit() {
 
 /// Waits until what ends has nothing under way that would be lost: the calling thread, whose specific value is
 /// given, of the reads and writes that the kernel takes for its own, or may; or, where that is NULL, the
-/// process, of all writes, as the kernel's AIO does in `exit_aio`.
+/// process, of all reads and writes, as the kernel's AIO does in `exit_aio`.
 extern "C" fn ends(value: *mut c_void) {
     let process = value.is_null();
     ANY.store(true, Ordering::Relaxed);
@@ -132,7 +132,7 @@ fn mark(context: &Context, process: bool, me: usize) -> bool {
     // A call that found others' entries in the queue has handed them over too.
     let mixed = context.queues().iter().any(Queues::is_mixed);
     let awaited = |slot: &Slot| match process {
-        true => slot.is_write(),
+        true => !slot.is_poll(),
         false => !slot.is_poll() && (mixed || slot.is_owned_by(me)),
     };
     let marked = context.slots.in_flight(awaited);
