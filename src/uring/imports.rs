@@ -13,7 +13,7 @@
 //! makes its first context. (MariaDB imports it as well, but makes its own later, for other ends.) One
 //! that looks its functions up by name imports nothing, and is served.
 
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::slice;
 
 use libc::{PT_DYNAMIC, dl_phdr_info};
@@ -138,13 +138,17 @@ unsafe fn look_through(base: usize, dynamic: usize) -> Imports {
         if symbol.st_shndx != SHN_UNDEF {
             return;
         }
+        let name = (at(strings) + symbol.st_name as usize) as *const u8;
         // SAFETY: as above.
-        let name = unsafe { CStr::from_ptr((at(strings) + symbol.st_name as usize) as *const _) };
-        found |= match name.to_bytes() {
-            b"io_setup" | b"io_queue_init" => MAKES_CONTEXTS,
-            b"io_getevents" | b"io_pgetevents" | b"io_queue_run" => TAKES_EVENTS,
-            b"eventfd" => HAS_EVENTFD,
-            _ => 0,
+        let is = |other| unsafe { is_name(name, other) };
+        if is(b"io_setup\0") || is(b"io_queue_init\0") {
+            found |= MAKES_CONTEXTS;
+        }
+        if is(b"io_getevents\0") || is(b"io_pgetevents\0") || is(b"io_queue_run\0") {
+            found |= TAKES_EVENTS;
+        }
+        if is(b"eventfd\0") {
+            found |= HAS_EVENTFD;
         }
     };
     // The GNU table begins with the first symbol that is defined: imports come before it. The other
@@ -172,4 +176,19 @@ unsafe fn look_through(base: usize, dynamic: usize) -> Imports {
         }
     }
     found
+}
+
+/// Whether a C string is another, which ends with 0.
+///
+/// # Safety
+/// It is one.
+#[inline(never)]
+unsafe fn is_name(name: *const u8, other: &[u8]) -> bool {
+    let mut at = name;
+    other.iter().all(|&byte| {
+        // SAFETY: no further than its end, which is where the other's is, or they differ before that.
+        let same = unsafe { at.read() } == byte;
+        at = at.wrapping_add(1);
+        same
+    })
 }
