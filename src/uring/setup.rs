@@ -7,6 +7,7 @@ use libc::{EFAULT, EINVAL};
 use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
+use super::entry::is_of_a_file;
 use super::lock::Taken;
 use super::queues::{Queues, empty_entry};
 use super::submit::submit_internal;
@@ -102,9 +103,15 @@ fn give_up_what_may_not_end(context: &Context) {
     context.queues().iter().for_each(|queues| {
         queues.submit_all();
     });
+    let mut file = -1; // asked about only once, however many requests it has
     for (user_data, slot) in context.slots.in_flight(|_| true) {
         if !may_never_end(slot) {
-            context.gives_up_as_another(user_data, slot);
+            if slot.fd() != file && is_of_a_file(sys::kind_of(slot.fd())) {
+                file = slot.fd();
+            }
+            if slot.fd() != file {
+                context.gives_up_as_another(user_data, slot);
+            }
             continue;
         }
         // As if the program had asked: a poll is not submitted anew.
