@@ -154,7 +154,7 @@ pub(super) fn is_io_uring(fd: c_int) -> bool {
 fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
     let mut path = [0u8; 32];
     let mut name = Text { bytes: &mut path, length: 0 };
-    name.put(b"/proc/self/fd/");
+    name.put(b"/proc/thread-self/fd/"); // a thread may have descriptors of its own (CLONE_FILES)
     name.number(fd as u64, false);
     let mut target = [0u8; 32];
     // SAFETY: a C string, and room for as many bytes.
