@@ -1,5 +1,6 @@
 /* The locks that the process has on a file (fcntl, F_SETLK), which any close of the file would give up, stay:
-   beside io_destroy, the end of a thread, and where the file's flags change between two requests. */
+   beside io_destroy, the end of a thread, where the file's flags change between two requests, and where it is
+   named as the eventfd to notify. */
 #define _GNU_SOURCE
 #include "uring.h"
 
@@ -81,6 +82,9 @@ int main(void)
 	submit(ctx, &requests[0]);
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(take(ctx, &requests[0]), 512);
+	CHECK(is_locked());
+	io_set_eventfd(&requests[0], fd);
+	CHECK_EQ(io_submit(ctx, 1, list), -EINVAL);
 	CHECK(is_locked());
 	CHECK_EQ(io_destroy(ctx), 0);
 	CHECK_EQ(close(fd), 0);

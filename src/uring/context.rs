@@ -301,15 +301,17 @@ impl Context {
     /// Asks whether a descriptor is what it was taken for. If it is one by now that should not wait,
     /// requests on it are to end with EAGAIN.
     fn ask(&self, fd: c_int) {
-        if self.known.is(fd, sys::flags_of(fd)) {
+        let may_wait = |fd, flags| entry::at_once(sys::kind_of(fd), flags) == AtOnce::No;
+        let flags = sys::flags_of(fd);
+        if self.known.is(fd, flags) {
             return;
         }
         self.known.forget(fd);
-        if entry::at_once(fd, sys::flags_of(fd)) == AtOnce::No {
+        if may_wait(fd, flags) {
             return;
         }
         on_what_it_is(fd, |own| {
-            if entry::at_once(own, sys::flags_of(own)) == AtOnce::No {
+            if may_wait(own, sys::flags_of(own)) {
                 return;
             }
             // Of the others on that number the kernel knows that they are another file's.

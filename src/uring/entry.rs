@@ -67,19 +67,13 @@ impl Known {
         may_be_assumed(found) && found == flags as u32 | SEEN | FILE
     }
 
-    /// What is found about a descriptor with those flags, which was another if it had others. (What else than a
-    /// file has the same flags may be told from one at the end, but no file from what else there was.)
-    fn note(&self, fd: c_int, flags: c_int) -> u32 {
-        let before = self.of(fd);
-        let found = flags as u32 | SEEN;
-        if before == found | FILE {
-            return before;
-        }
-        let found = if is_of_a_file(sys::kind_of(fd)) { found | FILE } else { found };
+    /// Notes what is found about a descriptor with those flags. (What else than a file has the flags that a file had
+    /// there may be told from one at the end, but no file from what else there was.)
+    fn note(&self, fd: c_int, flags: c_int, is_of_a_file: bool) {
+        let found = flags as u32 | SEEN | if is_of_a_file { FILE } else { 0 };
         if let Some(word) = self.word(fd) {
             word.store(u64::from(fd as u32) << 32 | u64::from(found), Ordering::Relaxed);
         }
-        found
     }
 
     /// A descriptor is not what it was.
@@ -180,8 +174,14 @@ impl<'a> Descriptors<'a> {
             self.flags = -EBADF;
             return;
         }
-        self.is_of_a_file = self.known.note(fd, self.flags) & FILE != 0;
-        self.at_once = at_once(fd, self.flags);
+        self.is_of_a_file = self.known.is(fd, self.flags);
+        if self.is_of_a_file {
+            return;
+        }
+        let kind = sys::kind_of(fd);
+        self.is_of_a_file = is_of_a_file(kind);
+        self.known.note(fd, self.flags, self.is_of_a_file);
+        self.at_once = at_once(kind, self.flags);
         self.gives_up |= self.at_once == AtOnce::GivenUp;
     }
 }
@@ -207,14 +207,21 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
     if iocb.aio_flags & IOCB_FLAG_RESFD == 0 {
         return Ok(-1);
     }
-    match sys::duplicate(iocb.aio_resfd as c_int) {
-        fd if fd == -EBADF => Err(EBADF),
-        fd if fd < 0 => Err(libc::EAGAIN),
-        fd if sys::is_eventfd(fd) => Ok(fd),
-        fd => {
-            let is_path = sys::flags_of(fd) & libc::O_PATH != 0;
-            sys::close(fd);
-            Err(if is_path { EBADF } else { EINVAL })
+    let fd = iocb.aio_resfd as c_int;
+    let flags = sys::flags_of(fd);
+    if flags < 0 || flags & libc::O_PATH != 0 {
+        return Err(EBADF);
+    }
+    // Who closes a duplicate of a file gives up the locks that the process has on it (`fcntl(2)`, F_SETLK).
+    if sys::kind_of(fd) != 0 {
+        return Err(EINVAL);
+    }
+    match sys::duplicate(fd) {
+        own if own < 0 => Err(libc::EAGAIN),
+        own if sys::is_eventfd(own) => Ok(own),
+        own => {
+            sys::close(own);
+            Err(EINVAL)
         }
     }
 }
@@ -314,13 +321,13 @@ unsafe fn transfer(entry: &mut Sqe, iocb: &iocb, flags: c_int, access: c_int) ->
     Ok(())
 }
 
-/// How transfers of that file are kept from waiting, with -EAGAIN: io_uring takes `O_NONBLOCK` for no
+/// How transfers of a file of that kind ([`sys::kind_of`]) are kept from waiting, with -EAGAIN: io_uring takes `O_NONBLOCK` for no
 /// reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
-pub(super) fn at_once(fd: c_int, flags: c_int) -> AtOnce {
+pub(super) fn at_once(kind: c_int, flags: c_int) -> AtOnce {
     if flags & libc::O_NONBLOCK == 0 {
         return AtOnce::No;
     }
-    match sys::kind_of(fd) as u32 {
+    match kind as u32 {
         // Pipes and sockets take RWF_NOWAIT, but those that were opened by name do not.
         libc::S_IFIFO | libc::S_IFSOCK if flags as u32 & O_LARGEFILE == 0 => {
             if super::choice::pipes_take_nowait() {
