@@ -23,8 +23,10 @@ int main(void)
 				break;
 		}
 		CHECK_EQ(answer, -EAGAIN);
-		CHECK(round == 0 || in == capacity);
-		capacity = in;
+		/* The event that is being moved into the ring counts twice. */
+		CHECK(round == 0 || abs(in - capacity) <= 1);
+		if (capacity < in)
+			capacity = in;
 		for (int out = 0; out < in;) {
 			int n = io_getevents(ctx, 1, 2000, events, NULL);
 
