@@ -7,10 +7,10 @@
 //! context and comes to [`elsewhere`]; where calls are counted, a mark says so that it looks at anyway
 //! (`gate::AtEnd`). The other calls load a word for each of the two.
 //!
-//! The end of the process is told by `.fini_array`: the loader, or `exit(3)` of a program that is linked
+//! The end of the process is told by `.fini_array.00000`: the loader, or `exit(3)` of a program that is linked
 //! statically, calls what stands there after all that the program has registered by `atexit(3)`, and after the
-//! destructors of what was linked with this library. It needs no room, no registration that could fail,
-//! and no start files.
+//! destructors of what was linked with this library: the number has linkers put it first, and the last is called
+//! first. It needs no room, no registration that could fail, and no start files.
 
 use core::ffi::{c_int, c_long};
 use core::ptr;
@@ -215,5 +215,5 @@ extern "C" fn at_exit() {
 }
 
 #[used]
-#[unsafe(link_section = ".fini_array")]
+#[unsafe(link_section = ".fini_array.00000")]
 static AT_EXIT: extern "C" fn() = at_exit;
