@@ -15,7 +15,7 @@
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use crate::{system, valgrind};
+use crate::{system, text, valgrind};
 
 unsafe extern "C" {
     /// `secure_getenv(3)`, which the libc crate does not declare.
@@ -172,7 +172,7 @@ fn read(name: &CStr, values: &str, silent: bool, parse: fn(&[u8]) -> Option<u32>
         return None;
     }
     // SAFETY: getenv's answer is a C string; nobody has had the time to change it.
-    let value = unsafe { CStr::from_ptr(value) }.to_bytes();
+    let value = unsafe { text::of_c_string(value.cast()) };
     let parsed = parse(value);
     if parsed.is_none() && !silent {
         let parts: [&[u8]; 7] = [

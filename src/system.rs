@@ -3,6 +3,7 @@
 //! what the C library makes one of is called by number.
 
 use core::ffi::{c_int, c_long, c_ulong, c_void};
+use core::mem::MaybeUninit;
 use core::ptr;
 
 use libc::{sigset_t, timespec};
@@ -300,6 +301,38 @@ pub(crate) fn open(name: &[u8], flags: c_int) -> c_int {
     let (name, flags) = (name.as_ptr(), flags | libc::O_CLOEXEC);
     // SAFETY: a C string.
     unsafe { call5(libc::SYS_openat, libc::AT_FDCWD, name, flags, 0o644, 0) }
+}
+
+/// What a descriptor is of.
+pub(crate) struct File {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    /// The `S_IFMT` bits, 0 for an anonymous file; or `-errno`.
+    pub(crate) kind: c_int,
+}
+
+/// `fstat(2)`
+#[inline(never)]
+#[allow(clippy::unnecessary_cast, reason = "their sizes differ between architectures")]
+pub(crate) fn file_of(fd: c_int) -> File {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // The C library's function would be one more version of it that the library needs.
+    #[cfg(all(
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+        target_pointer_width = "64"
+    ))]
+    // SAFETY: room for the answer, which has the C library's layout there.
+    let answer = unsafe { call(libc::SYS_fstat, fd, stat.as_mut_ptr(), 0) };
+    #[cfg(not(all(
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+        target_pointer_width = "64"
+    )))]
+    // SAFETY: room for the answer.
+    let answer = answer_of(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) as c_long });
+    // SAFETY: zeros are one, too.
+    let stat = unsafe { stat.assume_init() };
+    let kind = if answer < 0 { answer } else { (stat.st_mode & libc::S_IFMT) as c_int };
+    File { device: stat.st_dev as u64, inode: stat.st_ino as u64, kind }
 }
 
 /// The number of this process.

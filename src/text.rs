@@ -41,3 +41,23 @@ impl Text<'_> {
         self.put(digits.get(first..).unwrap_or(&[]));
     }
 }
+
+/// The bytes of a C string, without the 0 at its end; no more than the longest that anybody has use for.
+///
+/// # Safety
+/// It is one, and stays as it is for as long as the bytes are used.
+#[inline(never)]
+pub(crate) unsafe fn of_c_string<'a>(first: *const u8) -> &'a [u8] {
+    const MOST: usize = 4096;
+    // SAFETY: upheld by the caller.
+    let length = (0..MOST).find(|&i| unsafe { first.add(i).read() } == 0);
+    // SAFETY: as above.
+    unsafe { core::slice::from_raw_parts(first, length.unwrap_or(MOST)) }
+}
+
+/// Whether bytes are those. (`==` would be one more function of the C library, and is larger where one side is
+/// known.)
+#[inline(never)]
+pub(crate) fn same(bytes: &[u8], those: &[u8]) -> bool {
+    bytes.iter().eq(those)
+}

@@ -1,12 +1,13 @@
 /* What was submitted is written when the process has ended by exit(3), as the kernel's AIO does it; whichever
-   thread has submitted, and beside a poll that never ends. */
+   thread has submitted, beside a poll that never ends, and beside or above io_destroy. */
 #define _GNU_SOURCE
 #include "uring.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 
-enum { BLOCK = 65536, WRITES = 16 };
+enum { BLOCK = 1 << 18, WRITES = 32 };
 
 static io_context_t ctx;
 static int fd;
@@ -26,31 +27,62 @@ static void *submits(void *unused)
 	return NULL;
 }
 
-static void *submits_and_stays(void *submitted)
+/* What happens beside exit. */
+enum beside { NOTHING, A_THREAD, A_DESTROYER, A_DESTROYER_BELOW };
+
+static enum beside beside;
+static int submitted;
+
+static void *submits_and_stays(void *unused)
 {
 	submits(NULL);
-	CHECK_EQ(eventfd_write(*(int *)submitted, 1), 0);
+	CHECK_EQ(eventfd_write(submitted, 1), 0);
+	if (beside == A_DESTROYER)
+		CHECK_EQ(io_destroy(ctx), 0);
 	for (;;)
 		pause();
+	return unused;
 }
 
-static void ends(int in_a_thread, int with_eventfd)
+static void *signals(void *thread)
 {
-	int never = eventfd(0, 0), submitted = eventfd(0, 0);
+	usleep(300);
+	CHECK_EQ(pthread_kill(*(pthread_t *)thread, SIGUSR1), 0);
+	return NULL;
+}
+
+static void exits(int unused)
+{
+	(void)unused;
+	exit(0);
+}
+
+static void ends(int with_eventfd)
+{
+	int never = eventfd(0, 0);
+	pthread_t me = pthread_self();
 	struct iocb poll;
 	pthread_t thread;
 
 	alarm(20);
+	submitted = eventfd(0, 0);
 	ctx = new_context(WRITES + 1);
 	io_prep_poll(&poll, never, POLLIN);
 	if (with_eventfd)
 		io_set_eventfd(&poll, eventfd(0, 0));
 	submit(ctx, &poll);
-	if (in_a_thread) {
-		CHECK_EQ(pthread_create(&thread, NULL, submits_and_stays, &submitted), 0);
+	if (beside == A_THREAD || beside == A_DESTROYER) {
+		CHECK_EQ(pthread_create(&thread, NULL, submits_and_stays, NULL), 0);
 		CHECK_EQ(eventfd_read(submitted, &(eventfd_t){ 0 }), 0);
 	} else {
 		submits(NULL);
+	}
+	if (beside == A_DESTROYER)
+		usleep(200); /* until io_destroy has begun */
+	if (beside == A_DESTROYER_BELOW) {
+		CHECK(signal(SIGUSR1, exits) != SIG_ERR);
+		CHECK_EQ(pthread_create(&thread, NULL, signals, &me), 0);
+		CHECK_EQ(io_destroy(ctx), 0);
 	}
 	exit(0);
 }
@@ -60,16 +92,17 @@ int main(void)
 	bytes = malloc(BLOCK);
 	CHECK(bytes != NULL);
 	memset(bytes, 'x', BLOCK);
-	for (int i = 0; i < 12; i++) {
+	for (int i = 0; i < 24; i++) {
 		char *read = malloc(BLOCK);
 		int status;
 		pid_t child;
 
+		beside = i & 3;
 		fd = new_file(0, 0);
 		child = fork();
 		CHECK(child >= 0 && read != NULL);
 		if (child == 0)
-			ends(i & 1, i & 2);
+			ends(i & 4);
 		CHECK_EQ(waitpid(child, &status, 0), child);
 		CHECK_EQ(status, 0);
 		for (int block = 0; block < WRITES; block++) {

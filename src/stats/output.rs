@@ -160,19 +160,13 @@ fn take_signals_of_a_write() {
 /// it: such are open for reading too, and not for appending.
 fn is_of_data(fd: c_int) -> bool {
     uring::flags_of(fd) & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_RDWR
-        && matches!(uring::kind_of(fd) as libc::mode_t, libc::S_IFREG | libc::S_IFBLK)
+        && matches!(system::file_of(fd).kind as libc::mode_t, libc::S_IFREG | libc::S_IFBLK)
 }
 
 /// Device and inode of a descriptor.
-#[allow(clippy::unnecessary_cast, reason = "their sizes differ between architectures")]
 fn identity(fd: c_int) -> (u64, u64) {
-    let mut stat = MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: room for the answer; zeros are one, too.
-    let stat = system::errno_kept(|| unsafe {
-        libc::fstat(fd, stat.as_mut_ptr());
-        stat.assume_init()
-    });
-    (stat.st_dev as u64, stat.st_ino as u64)
+    let file = system::file_of(fd);
+    (file.device, file.inode)
 }
 
 /// Report of a context that was destroyed. The caller has the ledger's lock.

@@ -14,7 +14,6 @@ use core::ptr;
 use libc::{EAGAIN, EINVAL, ENOMEM};
 
 use super::entry::{self, AtOnce, Known};
-use super::free::Free;
 use super::pump::Pump;
 use super::queues::{Kind, Queues};
 use super::sharing::{Sharing, Where};
@@ -110,28 +109,17 @@ impl Context {
         match placed_memory(table, &layout) {
             Ok((memory, number, place)) => {
                 let at = |offset: usize| memory.wrapping_byte_add(offset);
-                // SAFETY: fresh memory, zeroed, as large as the layout says.
+                let context = memory.cast::<Context>();
+                // SAFETY: fresh memory, as large as the layout says. It is zeroed, which the other fields
+                // are to be.
                 unsafe {
-                    let slots = Slots::at(
-                        at(layout.slots_at).cast(),
-                        requests,
-                        MaybeUninit::<Free>::zeroed().assume_init(),
-                    );
-                    memory.cast::<Context>().write(Context {
-                        queues: UnsafeCell::new([MaybeUninit::new(quiet), MaybeUninit::uninit()]),
-                        sharing: MaybeUninit::<Sharing>::zeroed().assume_init(),
-                        submissions,
-                        slots,
-                        known: MaybeUninit::<Known>::zeroed().assume_init(),
-                        unasked: Unasked::new(),
-                        runs: MaybeUninit::<Runs>::zeroed().assume_init(),
-                        pump: MaybeUninit::<Pump>::zeroed().assume_init(),
-                        sleepers: AtomicU32::new(0),
-                        alike: AtomicU64::new(0),
-                        place: number,
-                        memory,
-                        size: layout.size,
-                    });
+                    (&raw mut (*context).queues).cast::<Queues>().write(quiet);
+                    (&raw mut (*context).submissions).write(submissions);
+                    let slots = at(layout.slots_at).cast();
+                    (&raw mut (*context).slots).write(Slots::at(slots, requests));
+                    (&raw mut (*context).place).write(number);
+                    (&raw mut (*context).memory).write(memory);
+                    (&raw mut (*context).size).write(layout.size);
                     ring::make_strange(at(layout.ring_at).cast(), layout.nr);
                 }
                 forked::note(number, forked::Whose::Quiet, fd);
@@ -404,27 +392,27 @@ fn placed_memory<'a>(
     table: &'a Table,
     layout: &Layout,
 ) -> Result<(*mut c_void, usize, &'a Place), c_int> {
-    // Kept until the end, so that each try gets other memory.
-    let mut refused = [ptr::null_mut(); TRIES];
+    // Kept until the end, so that each try gets other memory; each begins with where the one before is.
+    let mut refused: *mut c_void = ptr::null_mut();
     let mut result = Err(EAGAIN);
-    for unfit in &mut refused {
-        let memory = match sys::memory(layout.size) {
-            Ok(memory) => memory,
-            Err(_) => {
-                result = Err(ENOMEM);
-                break;
-            }
+    for _ in 0..TRIES {
+        let Ok(memory) = sys::memory(layout.size) else {
+            result = Err(ENOMEM);
+            break;
         };
         if let Some((number, place)) = table.reserve(memory.addr() + layout.ring_at) {
             result = Ok((memory, number, place));
             break;
         }
-        *unfit = memory;
+        // SAFETY: fresh memory, which nobody else has; so below.
+        unsafe { memory.cast::<*mut c_void>().write(refused) };
+        refused = memory;
     }
-    for memory in refused {
-        if !memory.is_null() {
-            system::unmap(memory, layout.size);
-        }
+    while !refused.is_null() {
+        // SAFETY: as above.
+        let before = unsafe { refused.cast::<*mut c_void>().read() };
+        system::unmap(refused, layout.size);
+        refused = before;
     }
     result
 }

@@ -212,18 +212,13 @@ pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
     if flags < 0 || flags & libc::O_PATH != 0 {
         return Err(EBADF);
     }
-    // Who closes a duplicate of a file gives up the locks that the process has on it (`fcntl(2)`, F_SETLK).
-    if sys::kind_of(fd) != 0 {
+    // First, for who closes a duplicate of a file gives up the locks that the process has on it (`fcntl(2)`,
+    // F_SETLK).
+    if !sys::is_eventfd(fd) {
         return Err(EINVAL);
     }
-    match sys::duplicate(fd) {
-        own if own < 0 => Err(libc::EAGAIN),
-        own if sys::is_eventfd(own) => Ok(own),
-        own => {
-            sys::close(own);
-            Err(EINVAL)
-        }
-    }
+    let own = sys::duplicate(fd);
+    if own < 0 { Err(libc::EAGAIN) } else { Ok(own) }
 }
 
 /// Makes an entry that of a request, without its `user_data`; `flags` are those of the descriptor, and

@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::ptr;
 
 use libc::{
-    EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ERESTART, ETIME, sigset_t, timespec,
+    EAGAIN, EBADF, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ERESTART, ETIME, sigset_t, timespec,
 };
 use linux_raw_sys::io_uring::{__kernel_timespec, IORING_ENTER_EXT_ARG, io_uring_getevents_arg};
 
@@ -513,8 +513,8 @@ fn sleep_above_a_reap(place: &Place, request: Request, left: u64) -> c_int {
 fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut timespec) -> c_int {
     let pump = &context.pump;
     pump.wait();
-    let mut answer = 0;
-    if ring::events_in(&context.ring()) == 0 && !place.life.is_over() {
+    let mut answer = if sys::kind_of(pump.bell()) == 0 { 0 } else { -EBADF };
+    if answer == 0 && ring::events_in(&context.ring()) == 0 && !place.life.is_over() {
         answer = sys::wait_readable([pump.bell(), -1], time, request.sigmask);
         if answer > 0 && !place.life.is_over() {
             sys::silence_bell(pump.bell());

@@ -19,6 +19,7 @@ use core::slice;
 use libc::{PT_DYNAMIC, dl_phdr_info};
 
 use super::sys;
+use crate::text;
 
 /// What is imported, in bits: by one object, or by all, of which [`BY_SYSTEM_CALL`] is any one's.
 type Imports = u32;
@@ -138,16 +139,17 @@ unsafe fn look_through(base: usize, dynamic: usize) -> Imports {
         if symbol.st_shndx != SHN_UNDEF {
             return;
         }
-        let name = (at(strings) + symbol.st_name as usize) as *const u8;
         // SAFETY: as above.
-        let is = |other| unsafe { is_name(name, other) };
-        if is(b"io_setup\0") || is(b"io_queue_init\0") {
+        let name =
+            unsafe { text::of_c_string((at(strings) + symbol.st_name as usize) as *const u8) };
+        let is = |other| text::same(name, other);
+        if is(b"io_setup") || is(b"io_queue_init") {
             found |= MAKES_CONTEXTS;
         }
-        if is(b"io_getevents\0") || is(b"io_pgetevents\0") || is(b"io_queue_run\0") {
+        if is(b"io_getevents") || is(b"io_pgetevents") || is(b"io_queue_run") {
             found |= TAKES_EVENTS;
         }
-        if is(b"eventfd\0") {
+        if is(b"eventfd") {
             found |= HAS_EVENTFD;
         }
     };
@@ -176,19 +178,4 @@ unsafe fn look_through(base: usize, dynamic: usize) -> Imports {
         }
     }
     found
-}
-
-/// Whether a C string is another, which ends with 0.
-///
-/// # Safety
-/// It is one.
-#[inline(never)]
-unsafe fn is_name(name: *const u8, other: &[u8]) -> bool {
-    let mut at = name;
-    other.iter().all(|&byte| {
-        // SAFETY: no further than its end, which is where the other's is, or they differ before that.
-        let same = unsafe { at.read() } == byte;
-        at = at.wrapping_add(1);
-        same
-    })
 }

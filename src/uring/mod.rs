@@ -81,7 +81,7 @@ pub(crate) use self::{
     events::get_events,
     setup::{destroy, setup},
     submit::{cancel, submit},
-    sys::{flags_of, kind_of, out_of_the_way},
+    sys::{flags_of, out_of_the_way},
     thread_end::at_exit,
 };
 

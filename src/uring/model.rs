@@ -37,15 +37,28 @@ impl Model {
     }
 
     fn leave(&self, broken: bool) {
+        self.left(self.life.leave() || broken);
+    }
+
+    fn left(&self, is_last: bool) {
         // A late caller may be the last to leave once more: one alone gets the context (`Place`).
-        if (self.life.leave() || broken) && self.taken_apart.swap(1, Ordering::AcqRel) == 0 {
+        if is_last && self.taken_apart.swap(1, Ordering::AcqRel) == 0 {
             // SAFETY: loom checks that nobody reads at the same time.
             self.context.with_mut(|c| unsafe { *c += 1 });
         }
     }
 
     fn use_it(&self) {
-        if self.life.enter() {
+        self.use_if(self.life.enter());
+    }
+
+    /// As a thread that ends.
+    fn use_while_whole(&self) {
+        self.use_if(self.life.enter_while_whole());
+    }
+
+    fn use_if(&self, may: bool) {
+        if may {
             // SAFETY: loom checks that nobody writes at the same time.
             self.context.with(|c| assert_eq!(unsafe { *c }, 0, "used after it was taken apart"));
         }
@@ -54,9 +67,32 @@ impl Model {
 
     fn destroy(&self, broken: bool) {
         if self.life.end() {
-            self.leave(broken);
+            self.left(self.life.leave_for_good() || broken);
         }
     }
+}
+
+/// A thread that ends beside a destroyer, and one who comes late, find the context whole or not at all; and whoever
+/// comes before the destroyer leaves finds it.
+#[test]
+fn a_thread_that_ends_uses_what_is_being_destroyed() {
+    check(3, || {
+        let model = Model::new();
+        assert!(model.life.end());
+        let others = [Model::use_while_whole, Model::use_it].map(|uses| {
+            let model = Arc::clone(&model);
+            thread::spawn(move || uses(&model))
+        });
+        assert!(model.life.enter_while_whole(), "its destroyer is still at it");
+        model.leave(false);
+        model.left(model.life.leave_for_good());
+        for other in others {
+            other.join().expect("a user");
+        }
+        assert!(!model.life.enter_while_whole(), "what was taken apart is used");
+        model.leave(false);
+        assert_eq!(model.taken_apart.load(Ordering::Relaxed), 1, "it is never taken apart");
+    });
 }
 
 fn two_users_and_a_destroyer(broken: bool) {
@@ -100,7 +136,7 @@ fn a_context_is_destroyed_once() {
         };
         let ended = [model.life.end(), other.join().expect("a destroyer")];
         assert_eq!(ended.iter().filter(|&&e| e).count(), 1);
-        assert!(model.life.leave());
+        assert!(model.life.leave_for_good());
     });
 }
 

@@ -153,7 +153,8 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
 
 /// Adds to the eventfd that a request wants to be notified by, once its event is there.
 pub(super) fn notify(resfd: c_int) {
-    if resfd >= 0 {
+    // (The program may have closed it, and have its own under that number.)
+    if resfd >= 0 && sys::kind_of(resfd) == 0 {
         sys::notify(resfd);
         sys::close(resfd);
     }
@@ -215,18 +216,21 @@ impl Work {
         let kept = |queues: &Queues| queues.kept.load(Ordering::Relaxed);
         // Behind one who sleeps until there are several the pump would not be woken (`Sleeper::may_enter`).
         let sleepers = context.sleepers() != 0;
-        let only = context.only(self.me());
+        // Nor behind the destroyer, who waits in the same queue for as many as there were (`wait_for_all`).
+        let over = self.place.life.is_over();
+        let only = if over { None } else { context.only(self.me()) };
         if let Some(queues) = only.filter(|queues| !sleepers || kept(queues) != 0) {
             let more = 1 + kept(queues);
             return sys::enter(queues.fd, 0, more, IORING_ENTER_GETEVENTS, None) >= 0;
         }
         // Queues that have something all the time cannot be polled for more. While somebody sleeps on the
         // quiet one alone, everything comes there; else who sleeps is awake in a moment.
-        if context.queues().iter().any(|queues| kept(queues) != 0) {
+        if over || context.queues().iter().any(|queues| kept(queues) != 0) {
             let queues = context.quiet();
             return queues.wait_a_while(1 + kept(queues), A_MOMENT_NS);
         }
-        sys::wait_readable(context.descriptors(), ptr::null_mut(), ptr::null()) >= 0
+        context.queues().iter().all(Queues::is_open)
+            && sys::wait_readable(context.descriptors(), ptr::null_mut(), ptr::null()) >= 0
     }
 
     /// Moves every completion that is there; whether there was any.
@@ -287,7 +291,7 @@ impl Work {
             super::submit::submit_again(context, place, queues, cqe);
             return;
         }
-        let event = context.slots.event(cqe);
+        let event = context.slots.event(cqe, queues);
         // There is always room (`Context::is_full`), but where the program has moved the head by
         // itself to where it should not be. A context that is over gives no more events.
         while !place.life.is_over() && !ring::put(&context.ring(), event) {

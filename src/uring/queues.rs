@@ -17,7 +17,7 @@ use linux_raw_sys::io_uring::{
     IORING_FEAT_EXT_ARG, IORING_FEAT_FAST_POLL, IORING_FEAT_NO_IOWAIT, IORING_FEAT_NODROP,
     IORING_FEAT_SINGLE_MMAP, IORING_FEAT_SUBMIT_STABLE, IORING_OFF_SQ_RING, IORING_OFF_SQES,
     IORING_SETUP_COOP_TASKRUN, IORING_SETUP_CQSIZE, IORING_SQ_CQ_OVERFLOW, io_uring_cqe,
-    io_uring_getevents_arg, io_uring_params, io_uring_sqe,
+    io_uring_getevents_arg, io_uring_params, io_uring_sqe, io_uring_sqe_flags_bit,
 };
 
 use super::slots::{Chain, Slots};
@@ -26,6 +26,7 @@ use crate::abi::io_event;
 use crate::gate::Pause as _;
 use crate::ring::Ring;
 use crate::sync::{AtomicU32, Ordering};
+use crate::system;
 
 /// An entry of the submission queue.
 pub(super) type Sqe = io_uring_sqe;
@@ -68,10 +69,14 @@ pub(super) struct Queues {
     sq_flags: *const AtomicU32,
     cq_head: *const AtomicU32,
     cq_tail: *const AtomicU32,
+    /// By which it is told from what else may have its number, once the program has closed that.
+    inode: u64,
     /// Whether a thread may have handed another's entries to the kernel, which takes them for its own.
     mixed: AtomicU32,
     /// How many completions are there that are no request's, and stay (`pump.rs`).
     pub(super) kept: AtomicU32,
+    /// For how many slots, of which these are the first, the kernel can hold a file ([`Queues::hold_file`]).
+    holds_files: AtomicU32,
 }
 
 /// How a call waits: with a timeout, and not as one that waits for a disk (as the kernel's AIO does not:
@@ -118,7 +123,7 @@ impl Queues {
         let sqes_size = p.sq_entries as usize * size_of::<Sqe>();
         let both = sys::map(fd, rings_size, IORING_OFF_SQ_RING).and_then(|rings| {
             let sqes = sys::map(fd, sqes_size, IORING_OFF_SQES);
-            sqes.map(|sqes| (rings, sqes)).inspect_err(|_| crate::system::unmap(rings, rings_size))
+            sqes.map(|sqes| (rings, sqes)).inspect_err(|_| system::unmap(rings, rings_size))
         });
         let (rings, sqes) = both.inspect_err(|_| sys::close(fd))?;
         let at = |offset: u32| rings.wrapping_byte_add(offset as usize);
@@ -143,18 +148,28 @@ impl Queues {
             sq_flags: at(p.sq_off.flags).cast(),
             cq_head: at(p.cq_off.head).cast(),
             cq_tail: at(p.cq_off.tail).cast(),
+            inode: sys::inode_of(fd),
             mixed: AtomicU32::new(0),
             kept: AtomicU32::new(0),
+            holds_files: AtomicU32::new(0),
         })
     }
 
     /// Gives everything back. Nobody uses it any more.
     pub(super) fn close(&self) {
-        crate::system::unmap(self.sqes.cast(), self.sq_entries as usize * size_of::<Sqe>());
-        crate::system::unmap(self.rings, self.rings_size);
-        if sys::is_io_uring(self.fd) {
+        if self.holds_files.load(Ordering::Relaxed) != 0 {
+            sys::hold_no_files(self.fd);
+        }
+        system::unmap(self.sqes.cast(), self.sq_entries as usize * size_of::<Sqe>());
+        system::unmap(self.rings, self.rings_size);
+        if self.is_open() {
             sys::close(self.fd);
         }
+    }
+
+    /// Whether its descriptor is what it was: the program may have closed it, and have its own under that number.
+    pub(super) fn is_open(&self) -> bool {
+        sys::inode_of(self.fd) == self.inode
     }
 
     fn sq_head(&self) -> &AtomicU32 {
@@ -307,6 +322,35 @@ impl Queues {
         in_use.saturating_sub(self.kept.load(Ordering::Relaxed))
     }
 
+    /// Has the kernel hold the file of an fsync until its event is taken, as its AIO does: it leaves an fsync to a
+    /// worker, who looks for the file only when it begins, and would find none, or another, where the program has
+    /// closed the descriptor meanwhile. (Closed is no descriptor: the program's locks stay.)
+    ///
+    /// It holds no more than `RLIMIT_NOFILE`; the fsync of a slot beyond goes on without. The caller may put entries
+    /// in.
+    #[cold]
+    pub(super) fn hold_file(&self, entry: &mut Sqe, slots: &Slots) {
+        if self.holds_files.load(Ordering::Relaxed) == 0 {
+            let mut most = slots.count();
+            while sys::make_room_for_files(self.fd, most) < 0 && most > 1 {
+                most /= 2;
+            }
+            self.holds_files.store(most, Ordering::Relaxed);
+        }
+        let number = entry.user_data as u32;
+        if self.exchange_file(number, entry.fd) {
+            entry.fd = number as c_int;
+            entry.flags = 1 << io_uring_sqe_flags_bit::IOSQE_FIXED_FILE_BIT as u8;
+        }
+    }
+
+    /// Has the kernel hold that file for a slot instead of another, or -1 for none; whether it could.
+    #[cold]
+    pub(super) fn exchange_file(&self, number: u32, fd: c_int) -> bool {
+        number < self.holds_files.load(Ordering::Relaxed)
+            && sys::hold_file(self.fd, number, fd) == 1
+    }
+
     /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its
     /// own thread's hold of it (`lock.rs`). Where there is no room, waits until the kernel has taken what is
     /// there, however long that lacks memory ([`Queues::submit`]): others wait for that all the same, some of
@@ -409,9 +453,14 @@ impl Queues {
                 libc::EBUSY => {
                     self.fetch(0);
                 }
-                0 | libc::EAGAIN | libc::ENOMEM | libc::EINTR => super::Rest::sleep(),
-                // The program has closed the descriptor.
-                error => return Err(error),
+                error
+                    if !matches!(error, 0 | libc::EAGAIN | libc::ENOMEM | libc::EINTR)
+                        || !self.is_open() =>
+                {
+                    // The program has closed the descriptor.
+                    return Err(libc::EBADF);
+                }
+                _ => super::Rest::sleep(),
             }
         }
     }
@@ -472,7 +521,7 @@ impl Ring for Completions<'_> {
         for i in 0..n {
             let cqe = self.queues.completion(first + i);
             // SAFETY: room as the caller says; the program may have given an unaligned `to`.
-            unsafe { to.add(i as usize).write_unaligned(self.slots.event(cqe)) };
+            unsafe { to.add(i as usize).write_unaligned(self.slots.event(cqe, self.queues)) };
             chain.add(cqe.user_data as u32);
         }
     }

@@ -7,7 +7,6 @@ use libc::{EFAULT, EINVAL};
 use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
-use super::entry::is_of_a_file;
 use super::lock::Taken;
 use super::queues::{Queues, empty_entry};
 use super::submit::submit_internal;
@@ -94,7 +93,9 @@ fn bring_to_an_end(place: &'static Place) {
     wake_all(context, place, me);
     wait_for_all(context);
     pump::stop(context);
-    leave(place);
+    if place.life.leave_for_good() {
+        take_apart(place);
+    }
 }
 
 /// Has the kernel give up what may never end.
@@ -103,15 +104,9 @@ fn give_up_what_may_not_end(context: &Context) {
     context.queues().iter().for_each(|queues| {
         queues.submit_all();
     });
-    let mut file = -1; // asked about only once, however many requests it has
     for (user_data, slot) in context.slots.in_flight(|_| true) {
         if !may_never_end(slot) {
-            if slot.fd() != file && is_of_a_file(sys::kind_of(slot.fd())) {
-                file = slot.fd();
-            }
-            if slot.fd() != file {
-                context.gives_up_as_another(user_data, slot);
-            }
+            context.gives_up_as_another(user_data, slot);
             continue;
         }
         // As if the program had asked: a poll is not submitted anew.
@@ -169,7 +164,7 @@ fn wait_for_all(context: &Context) {
             continue;
         }
         // Not long: the pump may move on, or drop what it keeps, at any time, and then so many never come.
-        let gone = !queues.wait_a_while(there + 1, 2_000_000);
+        let gone = !queues.wait_a_while(there + 1, 2_000_000) || !queues.is_open();
         // Without its descriptor the io_uring ends with its mappings, and gives these up then.
         if gone && context.slots.in_flight(|slot| !may_never_end(slot)).next().is_none() {
             return;

@@ -7,12 +7,15 @@
 //! ask of the kernel from hitting another request.
 
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
+use super::entry::is_transfer;
 use super::free::{Free, NONE};
 use super::pump;
+use super::queues::Queues;
 use crate::abi::io_event;
 use crate::sync;
 
@@ -62,6 +65,7 @@ pub(super) enum Why {
 const GENERATION: u64 = 0xffff_ffff_0000_0000;
 
 const POLL: u32 = io_uring_op::IORING_OP_POLL_ADD as u32;
+const FSYNC: u32 = io_uring_op::IORING_OP_FSYNC as u32;
 
 /// What a request is told by, beside its entry.
 pub(super) struct Ticket {
@@ -211,20 +215,24 @@ impl Slot {
     }
 
     #[inline(always)]
-    fn event(&self, res: i32) -> io_event {
-        let is_plain = res != -libc::ECANCELED && !self.is_poll();
+    fn event(&self, cqe: &io_uring_cqe, queues: &Queues) -> io_event {
+        let opcode = self.opcode.load(Ordering::Relaxed) as u8;
+        let is_plain = cqe.res != -libc::ECANCELED && is_transfer(opcode);
         io_event {
             data: self.data.load(Ordering::Relaxed),
             obj: self.obj.load(Ordering::Relaxed) as u64,
-            res: if is_plain { res } else { self.told_otherwise(res) }.into(),
+            res: if is_plain { cqe.res } else { self.end(cqe, queues) }.into(),
             res2: 0,
         }
     }
 
-    /// What the kernel's AIO tells, of a poll or of a request that was given up.
+    /// What the kernel's AIO tells of one that is no transfer, or was given up; its file is let go.
     #[inline(never)]
-    fn told_otherwise(&self, res: i32) -> i32 {
-        match res {
+    fn end(&self, cqe: &io_uring_cqe, queues: &Queues) -> i32 {
+        if self.opcode.load(Ordering::Relaxed) == FSYNC {
+            queues.exchange_file(cqe.user_data as u32, -1);
+        }
+        match cqe.res {
             // The kernel's AIO gives a poll that was cancelled no bit.
             res if res == -libc::ECANCELED && self.is_poll() => 0,
             res if res == -libc::ECANCELED && self.has(WOULD_WAIT) && !self.has(CANCELLED) => {
@@ -250,7 +258,9 @@ pub(super) struct Slots {
 impl Slots {
     /// # Safety
     /// Zeroed memory for `count` slots, for as long as they are used.
-    pub(super) unsafe fn at(first: *mut Slot, count: u32, free: Free) -> Slots {
+    pub(super) unsafe fn at(first: *mut Slot, count: u32) -> Slots {
+        // SAFETY: numbers, for all of which zero is a value.
+        let free = unsafe { MaybeUninit::<Free>::zeroed().assume_init() };
         Slots { first, count, free }
     }
 
@@ -300,10 +310,10 @@ impl Slots {
         self.get(cqe.user_data as u32)
     }
 
-    /// The event of a completion, whose slot is then to be freed.
+    /// The event of a completion of that queue, whose slot is then to be freed. Who takes it asks once.
     #[inline(always)]
-    pub(super) fn event(&self, cqe: &io_uring_cqe) -> io_event {
-        self.of(cqe).event(cqe.res)
+    pub(super) fn event(&self, cqe: &io_uring_cqe, queues: &Queues) -> io_event {
+        self.of(cqe).event(cqe, queues)
     }
 
     /// Gives a slot back whose request never went to the kernel, or whose completion was taken.

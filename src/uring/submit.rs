@@ -44,9 +44,9 @@ impl Batch {
         self.entries.get_mut(self.length)
     }
 
-    fn entries(&self) -> &[Sqe] {
+    fn entries(&mut self) -> &mut [Sqe] {
         // SAFETY: as many were written before they were counted.
-        unsafe { core::slice::from_raw_parts(self.entries.as_ptr().cast(), self.length) }
+        unsafe { core::slice::from_raw_parts_mut(self.entries.as_mut_ptr().cast(), self.length) }
     }
 }
 
@@ -89,7 +89,7 @@ fn put<'a>(
     place: &Place,
     context: &'a Context,
     me: usize,
-    entries: &[Sqe],
+    entries: &mut [Sqe],
     last: Option<&Put>,
 ) -> Result<Put<'a>, c_int> {
     locked(place, me, |below| {
@@ -101,7 +101,12 @@ fn put<'a>(
             last.submit(Batch::MOST as u32)?;
         }
         let before = queues.newest();
-        entries.iter().for_each(|entry| context.slots.begin(entry.user_data));
+        for entry in &mut *entries {
+            if entry.opcode == io_uring_op::IORING_OP_FSYNC as u8 {
+                queues.hold_file(entry, &context.slots);
+            }
+            context.slots.begin(entry.user_data);
+        }
         queues.push(entries).map(|tail| Put { queues, tail, before })
     })
 }
@@ -408,7 +413,7 @@ pub(super) fn submit_again(
     slot.own(me);
     let head = queues.cq_head().load(Ordering::Relaxed);
     // A context that is over would not look for it any more.
-    let again = put(place, context, me, core::slice::from_ref(&entry), None);
+    let again = put(place, context, me, core::slice::from_mut(&mut entry), None);
     if let Err(EAGAIN) = again {
         return false;
     }

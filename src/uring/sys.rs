@@ -2,19 +2,19 @@
 //! count or `-errno`; `errno` itself is left alone.
 
 use core::ffi::{c_int, c_long, c_void};
-use core::mem::MaybeUninit;
 use core::ptr;
 
 use libc::{sigset_t, timespec};
 use linux_raw_sys::general::{__NR_io_uring_enter, __NR_io_uring_register, __NR_io_uring_setup};
 use linux_raw_sys::io_uring::{
     __kernel_timespec, IORING_ASYNC_CANCEL_FD, IORING_ASYNC_CANCEL_USERDATA,
-    io_uring_getevents_arg, io_uring_params, io_uring_register_op, io_uring_sync_cancel_reg,
+    IORING_RSRC_REGISTER_SPARSE, io_uring_files_update, io_uring_getevents_arg, io_uring_params,
+    io_uring_register_op, io_uring_rsrc_register, io_uring_sync_cancel_reg,
 };
 
 use crate::kernel::SIGSET_SIZE;
-use crate::system::{self, answer_of, call, call5, errno, errno_kept};
-use crate::text::Text;
+use crate::system::{self, Argument, answer_of, call, call5, errno, errno_kept};
+use crate::text::{self, Text};
 
 /// `io_uring_setup(2)`; the descriptor is close-on-exec, as the kernel makes it.
 pub(super) fn setup(entries: u32, params: &mut io_uring_params) -> c_int {
@@ -68,7 +68,7 @@ pub(super) fn cancel_on(fd: c_int, user_data: u64, file: c_int) -> c_int {
 }
 
 fn cancel_with(fd: c_int, user_data: u64, file: c_int, flags: u32) -> c_int {
-    let mut cancel = io_uring_sync_cancel_reg {
+    let cancel = io_uring_sync_cancel_reg {
         addr: user_data,
         fd: file,
         flags,
@@ -77,9 +77,33 @@ fn cancel_with(fd: c_int, user_data: u64, file: c_int, flags: u32) -> c_int {
         pad: [0; 7],
         pad2: [0; 3],
     };
-    let op = io_uring_register_op::IORING_REGISTER_SYNC_CANCEL as usize;
-    // SAFETY: the kernel reads the structure alone.
-    unsafe { call5(__NR_io_uring_register as c_long, fd, op, &raw mut cancel, 1, 0) }
+    register(fd, io_uring_register_op::IORING_REGISTER_SYNC_CANCEL, &raw const cancel, 1)
+}
+
+fn register(fd: c_int, op: io_uring_register_op, what: impl Argument, n: c_int) -> c_int {
+    // SAFETY: the kernel reads what the callers have, which is as large as the operation's is, alone.
+    unsafe { call5(__NR_io_uring_register as c_long, fd, op as usize, what, n, 0) }
+}
+
+/// Makes room for files that an io_uring holds.
+pub(super) fn make_room_for_files(fd: c_int, most: u32) -> c_int {
+    let flags = IORING_RSRC_REGISTER_SPARSE;
+    let room = io_uring_rsrc_register { nr: most, flags, resv2: 0, data: 0, tags: 0 };
+    let size = size_of_val(&room) as c_int;
+    register(fd, io_uring_register_op::IORING_REGISTER_FILES2, &raw const room, size)
+}
+
+/// Has an io_uring hold the file of `held`, or none (-1), in place of what it holds under that number: 1, or
+/// `-errno`.
+pub(super) fn hold_file(fd: c_int, number: u32, held: c_int) -> c_int {
+    let fds = (&raw const held).addr() as u64;
+    let update = io_uring_files_update { offset: number, resv: 0, fds };
+    register(fd, io_uring_register_op::IORING_REGISTER_FILES_UPDATE, &raw const update, 1)
+}
+
+/// Has an io_uring let go of all files.
+pub(super) fn hold_no_files(fd: c_int) {
+    register(fd, io_uring_register_op::IORING_UNREGISTER_FILES, ptr::null::<u8>(), 0);
 }
 
 /// A shared mapping of a ring's memory; None with the error.
@@ -122,15 +146,15 @@ pub(crate) fn flags_of(fd: c_int) -> c_int {
 }
 
 /// The kind of a descriptor's file: the `S_IFMT` bits, 0 for an anonymous one; or `-errno`.
-pub(crate) fn kind_of(fd: c_int) -> c_int {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: fstat fills the structure.
-    let answer = answer_of(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) as c_long });
-    if answer < 0 {
-        return answer;
-    }
-    // SAFETY: filled.
-    (unsafe { stat.assume_init() }.st_mode & libc::S_IFMT) as c_int
+pub(super) fn kind_of(fd: c_int) -> c_int {
+    system::file_of(fd).kind
+}
+
+/// The inode of an anonymous file, of which io_urings have one each; 0 where a descriptor is of none.
+#[inline(never)]
+pub(super) fn inode_of(fd: c_int) -> u64 {
+    let file = system::file_of(fd);
+    if file.kind == 0 { file.inode } else { 0 }
 }
 
 /// A second descriptor of the same file, close-on-exec; or `-errno`.
@@ -163,7 +187,7 @@ fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
         call5(libc::SYS_readlinkat, at, path.as_ptr(), to, target.len(), 0)
     };
     match target.get(..n.max(0) as usize) {
-        Some(name) if n > 0 => name == expected,
+        Some(name) if n > 0 => text::same(name, expected),
         _ => kind_of(fd) == 0,
     }
 }
@@ -226,11 +250,13 @@ pub(super) fn notify(fd: c_int) {
     }
 }
 
-/// Adds one to an eventfd.
+/// Adds one to an eventfd; nothing where the program has closed it, and the number is a file's of its own.
 pub(super) fn ring_bell(fd: c_int) {
     let one = 1u64;
-    // SAFETY: eight bytes to read.
-    unsafe { call(libc::SYS_write, fd, &raw const one, 8) };
+    if kind_of(fd) == 0 {
+        // SAFETY: eight bytes to read.
+        unsafe { call(libc::SYS_write, fd, &raw const one, 8) };
+    }
 }
 
 /// Takes what an eventfd counted.

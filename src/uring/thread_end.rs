@@ -111,7 +111,7 @@ extern "C" fn ends(value: *mut c_void) {
         let Some(address) = Table::address_of(place) else { return false };
         let mut marked = false;
         loop {
-            let there = place.life.enter() && place.is_of(address);
+            let there = place.life.enter_while_whole() && place.is_of(address);
             // What a handler on this thread has interrupted in the middle of putting entries in, nobody
             // else can put in.
             let busy = there && !place.lock.is_held_by(me) && {

@@ -22,6 +22,7 @@ use crate::sync::{AtomicU32, Ordering, fence};
 pub(crate) struct Unasked(AtomicU32);
 
 impl Unasked {
+    #[cfg(loom)]
     pub(crate) fn new() -> Self {
         Unasked(AtomicU32::new(0))
     }
