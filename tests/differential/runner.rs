@@ -167,6 +167,8 @@ pub struct Runner<'a> {
     pending: Vec<Pending>,
     taken: Vec<String>,
     files: Vec<(File, RawFd)>,
+    /// Descriptors for the requests of one call alone.
+    once: Vec<RawFd>,
     /// The eventfd that what completes later adds to; what it was given, and what it should be.
     settle: RawFd,
     settled: u64,
@@ -200,6 +202,7 @@ impl<'a> Runner<'a> {
             pending: Vec::new(),
             taken: Vec::new(),
             files: Vec::new(),
+            once: Vec::new(),
             settle,
             settled: 0,
             expected: 0,
@@ -429,6 +432,15 @@ impl<'a> Runner<'a> {
         let (handle, slot) = self.context(context);
         // SAFETY: what the sequence asks for.
         let (answer, said) = self.call(|c| unsafe { (c.submit)(handle, nr, list) });
+        for fd in self.once.drain(..) {
+            // What has no fsync gets the number.
+            // SAFETY: a C string, and a number of this runner's.
+            unsafe {
+                let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+                libc::dup2(null, fd);
+                libc::close(null);
+            }
+        }
         if let Some(slot) = slot {
             (0..answer.max(0) as usize).for_each(|i| self.accepted(slot, first + i));
         }
@@ -446,6 +458,7 @@ impl<'a> Runner<'a> {
             (0 | 1 | 7 | 8, File::Polled(_)) => File::Counter,
             (_, file) => file,
         });
+        let fd = if matches!(request.opcode, 2 | 3) { self.once(fd) } else { fd };
         let vectors = matches!(request.opcode, 7 | 8);
         let mut nbytes = request.nbytes;
         if request.opcode == 5 {
@@ -851,6 +864,18 @@ impl<'a> Runner<'a> {
     }
 
     /// A descriptor of that kind, made when it is first asked for.
+    /// A descriptor of the same file that is another's once the request was submitted, which is of the file that it
+    /// was of at io_submit.
+    fn once(&mut self, fd: RawFd) -> RawFd {
+        // SAFETY: no pointer.
+        let own = unsafe { libc::dup(fd) };
+        if own < 0 {
+            return fd;
+        }
+        self.once.push(own);
+        own
+    }
+
     fn file(&mut self, file: File) -> RawFd {
         if let Some((_, fd)) = self.files.iter().find(|(f, _)| *f == file) {
             return *fd;
