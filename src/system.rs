@@ -9,6 +9,7 @@ use core::ptr;
 use libc::{sigset_t, timespec};
 
 use crate::gate::Pause;
+use crate::kernel::SIGSET_SIZE;
 
 /// Sets `errno` and returns it negated: for the errors that the library finds by itself.
 #[cold]
@@ -177,7 +178,7 @@ pub(crate) fn sleep_under(ns: u64, mask: *const sigset_t) -> c_int {
 #[inline(never)]
 pub(crate) fn poll(descriptor: *mut libc::pollfd, ns: u64, mask: *const sigset_t) -> c_int {
     let mut time = timespec { tv_sec: 0, tv_nsec: ns as _ };
-    let (n, size) = (c_int::from(!descriptor.is_null()), crate::kernel::SIGSET_SIZE);
+    let (n, size) = (c_int::from(!descriptor.is_null()), SIGSET_SIZE);
     // SAFETY: one descriptor or none; the kernel checks the mask, and may write the time that is left.
     let answer = unsafe { call5(libc::SYS_ppoll, descriptor, n, &raw mut time, mask, size) };
     (-answer).max(0)
@@ -190,6 +191,18 @@ pub(crate) fn is_writable<T>(pointer: *mut *mut T) -> bool {
     let last = first.wrapping_byte_add(size_of::<*mut T>() - size_of::<u32>());
     // SAFETY: the caller is about to overwrite both halves; the kernel checks them.
     unsafe { call(libc::SYS_getcpu, first, last, 0) != -libc::EFAULT }
+}
+
+/// Whether what a pointer is of can be read. The kernel tells: `rt_sigprocmask(2)` reads a set of signals before it
+/// finds that it is to do nothing with it (EINVAL), or answers EFAULT.
+pub(crate) fn is_readable<T>(pointer: *const T) -> bool {
+    // A set that has its first byte in it, or its last, and lies in one page. (NULL is no set for the kernel.)
+    let set_with = |at| (pointer.addr() + at) & !(SIGSET_SIZE - 1);
+    let is_read = |set: usize| {
+        // SAFETY: the kernel checks the set, and does nothing.
+        unsafe { call5(libc::SYS_rt_sigprocmask, -1, set, 0, SIGSET_SIZE, 0) != -libc::EFAULT }
+    };
+    !refuses(pointer) && is_read(set_with(0)) && is_read(set_with(size_of::<T>() - 1))
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
@@ -271,7 +284,7 @@ pub(crate) fn with_signals_blocked<T>(f: impl FnOnce(*const sigset_t) -> T) -> T
 /// The raw call, since the C library's keeps its own signals unblocked.
 #[inline(never)]
 fn set_mask(new: *const c_ulong, old: *mut c_ulong) {
-    let (how, size) = (libc::SIG_SETMASK, crate::kernel::SIGSET_SIZE);
+    let (how, size) = (libc::SIG_SETMASK, SIGSET_SIZE);
     // SAFETY: both are NULL or as large as any kernel's signal set.
     unsafe { call5(libc::SYS_rt_sigprocmask, how, new, old, size, 0) };
 }

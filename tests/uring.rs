@@ -159,6 +159,11 @@ fn a_destructor_submits() {
 }
 
 #[test]
+fn exit_beside_who_submits() {
+    holds("uring/exit_beside_who_submits");
+}
+
+#[test]
 fn an_object_is_unloaded() {
     let _lock = AioLock::shared();
     let folder = scratch();

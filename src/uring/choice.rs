@@ -5,14 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::{INTERNAL, forked, imports, queues, sys, table, thread_end};
 use crate::{system, valgrind};
 
-static PIPES_TAKE_NOWAIT: AtomicBool = AtomicBool::new(false);
 static CANCELS_ON_A_FILE: AtomicBool = AtomicBool::new(false);
-
-/// Whether pipes and sockets can be asked not to wait by `RWF_NOWAIT` (Linux 6.5). Before, io_uring
-/// does not wait for those with `O_NONBLOCK`.
-pub(super) fn pipes_take_nowait() -> bool {
-    PIPES_TAKE_NOWAIT.load(Ordering::Relaxed)
-}
 
 /// Whether a request can be cancelled on the condition that it is of a certain file (Linux 6.6).
 pub(super) fn cancels_on_a_file() -> bool {
@@ -61,7 +54,6 @@ fn try_out() -> Result<(), &'static str> {
     if params.features & queues::FEATURES != queues::FEATURES || !cancels {
         return Err("the kernel's io_uring is too old (Linux 6.0 has what is needed)");
     }
-    PIPES_TAKE_NOWAIT.store(sys::pipes_take_nowait(), Ordering::Relaxed);
     if !(table::make() && forked::prepare() && thread_end::prepare()) {
         return Err("no memory for the table of contexts");
     }

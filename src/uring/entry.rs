@@ -325,11 +325,8 @@ pub(super) fn at_once(kind: c_int, flags: c_int) -> AtOnce {
     match kind as u32 {
         // Pipes and sockets take RWF_NOWAIT, but those that were opened by name do not.
         libc::S_IFIFO | libc::S_IFSOCK if flags as u32 & O_LARGEFILE == 0 => {
-            if super::choice::pipes_take_nowait() {
-                AtOnce::Asked
-            } else {
-                AtOnce::No
-            }
+            // Before Linux 6.5 they do not, and io_uring does not wait for those with O_NONBLOCK by itself.
+            if super::choice::cancels_on_a_file() { AtOnce::Asked } else { AtOnce::GivenUp }
         }
         0 => AtOnce::Asked, // of the files without a kind, those that AIO takes do
         libc::S_IFIFO | libc::S_IFCHR => AtOnce::GivenUp,

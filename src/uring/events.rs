@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::ptr;
 
 use libc::{
-    EAGAIN, EBADF, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ERESTART, ETIME, sigset_t, timespec,
+    EAGAIN, EBADR, EBUSY, EFAULT, EINTR, EINVAL, ENOMEM, ERESTART, ETIME, sigset_t, timespec,
 };
 use linux_raw_sys::io_uring::{__kernel_timespec, IORING_ENTER_EXT_ARG, io_uring_getevents_arg};
 
@@ -255,7 +255,9 @@ unsafe fn get_events_as_user(
     let context = unsafe { place.context() };
     context.note(this_thread());
     if !(0 <= request.min_nr && request.min_nr <= request.nr) {
-        return Err(if is_readable(request.timeout) { EINVAL } else { EFAULT });
+        // The kernel would have read it before.
+        let read = request.timeout.is_null() || system::is_readable(request.timeout);
+        return Err(if read { EINVAL } else { EFAULT });
     }
     // SAFETY: the timeout is good, as far as can be told.
     let (limit, least) = unsafe { (duration_ns(request.timeout), request.least()) };
@@ -323,15 +325,6 @@ unsafe fn get_events_as_user(
 fn above_another(place: &Place, me: usize) -> bool {
     let held = || table::table().is_some_and(|table| table.another_is_held_by(place, me));
     !place.gate.is_held_by(me) && held()
-}
-
-/// Whether a timeout can be read, where the kernel would have read it before it found another error.
-#[cold]
-fn is_readable(timeout: *const timespec) -> bool {
-    let mut read = timespec { tv_sec: 0, tv_nsec: 0 };
-    let (own, size) = ((&raw mut read).cast(), size_of::<timespec>());
-    // SAFETY: room for a time; the kernel checks the other.
-    timeout.is_null() || unsafe { sys::access(own, timeout.cast_mut().cast(), size, false) } == 0
 }
 
 /// [`take`], or the kernel's answer where events have come and there is no memory to put them in.
@@ -513,8 +506,8 @@ fn sleep_above_a_reap(place: &Place, request: Request, left: u64) -> c_int {
 fn sleep_on_bell(place: &Place, context: &Context, request: Request, time: *mut timespec) -> c_int {
     let pump = &context.pump;
     pump.wait();
-    let mut answer = if sys::kind_of(pump.bell()) == 0 { 0 } else { -EBADF };
-    if answer == 0 && ring::events_in(&context.ring()) == 0 && !place.life.is_over() {
+    let mut answer = 0;
+    if ring::events_in(&context.ring()) == 0 && !place.life.is_over() {
         answer = sys::wait_readable([pump.bell(), -1], time, request.sigmask);
         if answer > 0 && !place.life.is_over() {
             sys::silence_bell(pump.bell());

@@ -6,10 +6,10 @@
 //! | a thread | that thread fills entries and moves the queue's tail | that thread: to free |
 //!
 //! It is held for as long as it takes to copy a few entries, over no system call but where the queue
-//! is full, or what the same call has put in before went to another io_uring. A signal handler that finds
-//! its own thread's name there has interrupted that: it may go on beside it, for both move the tail by
-//! compare-and-swap from what it was before they filled their entries, and the one that was interrupted
-//! then finds it changed and fills others (`queues.rs`).
+//! is full, what the same call has put in before went to another io_uring, or an fsync's file is to be
+//! held. A signal handler that finds its own thread's name there has interrupted that: it may go on beside
+//! it, for both move the tail by compare-and-swap from what it was before they filled their entries, and the
+//! one that was interrupted then finds it changed and fills others (`queues.rs`).
 
 use crate::gate::Pause;
 use crate::sync::{AtomicUsize, Ordering, spin_loop};
@@ -77,6 +77,17 @@ impl Lock {
 
     pub(crate) fn release(&self) {
         self.0.store(0, Ordering::Release);
+    }
+
+    /// Takes it and gives it back, so that whoever has it later sees what this thread did before; false where it is
+    /// this thread's own already, or cannot be had ([`Taken::Crossed`]).
+    #[inline(never)]
+    pub(crate) fn passes<P: Pause>(&self, me: usize) -> bool {
+        let taken = self.take::<P>(me) == Taken::Now;
+        if taken {
+            self.release();
+        }
+        taken
     }
 
     /// Whether that thread holds it.

@@ -229,7 +229,8 @@ impl Work {
             let queues = context.quiet();
             return queues.wait_a_while(1 + kept(queues), A_MOMENT_NS);
         }
-        context.queues().iter().all(Queues::is_open)
+        // (Who closes one closes all.)
+        context.quiet().is_open()
             && sys::wait_readable(context.descriptors(), ptr::null_mut(), ptr::null()) >= 0
     }
 

@@ -25,7 +25,7 @@ use super::{INTERNAL, sys};
 use crate::abi::io_event;
 use crate::gate::Pause as _;
 use crate::ring::Ring;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::system;
 
 /// An entry of the submission queue.
@@ -41,6 +41,9 @@ pub(super) const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
 
 /// The most entries that a completion queue can have.
 const MOST_COMPLETIONS: u32 = 65536;
+
+/// The most files that an io_uring holds. (There is no room for what the last bit would be of.)
+const MOST_FILES: u32 = u64::BITS - 1;
 
 /// What an io_uring is for (`sharing.rs`).
 #[derive(Clone, Copy, PartialEq)]
@@ -75,8 +78,8 @@ pub(super) struct Queues {
     mixed: AtomicU32,
     /// How many completions are there that are no request's, and stay (`pump.rs`).
     pub(super) kept: AtomicU32,
-    /// For how many slots, of which these are the first, the kernel can hold a file ([`Queues::hold_file`]).
-    holds_files: AtomicU32,
+    /// The files that the kernel holds, by their bits ([`Queues::hold_file`]).
+    held: AtomicU64,
 }
 
 /// How a call waits: with a timeout, and not as one that waits for a disk (as the kernel's AIO does not:
@@ -127,6 +130,7 @@ impl Queues {
         });
         let (rings, sqes) = both.inspect_err(|_| sys::close(fd))?;
         let at = |offset: u32| rings.wrapping_byte_add(offset as usize);
+        sys::make_room_for_files(fd, MOST_FILES);
         let array: *mut u32 = at(p.sq_off.array).cast();
         for i in 0..p.sq_entries {
             // SAFETY: the queue's own array of indices, which has as many; each names its entry for
@@ -151,18 +155,15 @@ impl Queues {
             inode: sys::inode_of(fd),
             mixed: AtomicU32::new(0),
             kept: AtomicU32::new(0),
-            holds_files: AtomicU32::new(0),
+            held: AtomicU64::new(0),
         })
     }
 
     /// Gives everything back. Nobody uses it any more.
     pub(super) fn close(&self) {
-        if self.holds_files.load(Ordering::Relaxed) != 0 {
-            sys::hold_no_files(self.fd);
-        }
         system::unmap(self.sqes.cast(), self.sq_entries as usize * size_of::<Sqe>());
         system::unmap(self.rings, self.rings_size);
-        if self.is_open() {
+        if self.let_go_of_all() {
             sys::close(self.fd);
         }
     }
@@ -322,33 +323,46 @@ impl Queues {
         in_use.saturating_sub(self.kept.load(Ordering::Relaxed))
     }
 
-    /// Has the kernel hold the file of an fsync until its event is taken, as its AIO does: it leaves an fsync to a
-    /// worker, who looks for the file only when it begins, and would find none, or another, where the program has
-    /// closed the descriptor meanwhile. (Closed is no descriptor: the program's locks stay.)
+    /// Has the kernel hold the file of an fsync, as its AIO does from `io_submit` on: it leaves an fsync to a worker,
+    /// who looks for the file only when it begins, and would find none, or another, where the program has closed the
+    /// descriptor meanwhile. (Held like this it has no descriptor, and no close gives up the program's locks.)
     ///
-    /// It holds no more than `RLIMIT_NOFILE`; the fsync of a slot beyond goes on without. The caller may put entries
-    /// in.
+    /// Where as many are held already, or there is no room for them, the fsync goes on without. The caller may put
+    /// entries in.
     #[cold]
     pub(super) fn hold_file(&self, entry: &mut Sqe, slots: &Slots) {
-        if self.holds_files.load(Ordering::Relaxed) == 0 {
-            let mut most = slots.count();
-            while sys::make_room_for_files(self.fd, most) < 0 && most > 1 {
-                most /= 2;
-            }
-            self.holds_files.store(most, Ordering::Relaxed);
+        let number = self.held.load(Ordering::Relaxed).trailing_ones();
+        let bit = 1u64.wrapping_shl(number);
+        // A signal handler may have been faster, or all may be.
+        if self.held.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
+            return;
         }
-        let number = entry.user_data as u32;
-        if self.exchange_file(number, entry.fd) {
+        if sys::hold_file(self.fd, number, entry.fd) == 1 {
+            slots.get(entry.user_data as u32).note_file(number + 1);
             entry.fd = number as c_int;
             entry.flags = 1 << io_uring_sqe_flags_bit::IOSQE_FIXED_FILE_BIT as u8;
+        } else {
+            self.held.fetch_and(!bit, Ordering::AcqRel);
         }
     }
 
-    /// Has the kernel hold that file for a slot instead of another, or -1 for none; whether it could.
+    /// Lets go of the file that was noted so, 0 for none.
     #[cold]
-    pub(super) fn exchange_file(&self, number: u32, fd: c_int) -> bool {
-        number < self.holds_files.load(Ordering::Relaxed)
-            && sys::hold_file(self.fd, number, fd) == 1
+    pub(super) fn let_go_of_file(&self, noted: u32) {
+        if noted != 0 {
+            sys::hold_file(self.fd, noted - 1, -1);
+            self.held.fetch_and(!(1 << (noted - 1)), Ordering::AcqRel);
+        }
+    }
+
+    /// Lets go of all files: the kernel would do so only when nobody has the io_uring mapped any more, and later.
+    /// Whether there is a descriptor to do so.
+    pub(super) fn let_go_of_all(&self) -> bool {
+        let open = self.is_open();
+        if open {
+            sys::hold_no_files(self.fd);
+        }
+        open
     }
 
     /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its

@@ -1,46 +1,44 @@
 //! `io_setup` and `io_destroy`, and how a context comes to its end.
 
 use core::ffi::c_int;
-use core::ptr;
 
 use libc::{EFAULT, EINVAL};
 use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
-use super::lock::Taken;
 use super::queues::{Queues, empty_entry};
 use super::submit::submit_internal;
 use super::table::{Place, find};
-use super::{INTERNAL, Rest, pump, slots, sys, table};
+use super::{INTERNAL, Rest, pump, slots, table};
 use crate::abi::io_context_t;
 use crate::gate::{Entry, Pause as _};
 use crate::kernel;
 use crate::sync::Ordering;
-use crate::system::{fail, this_thread};
+use crate::system::{fail, is_readable, is_writable, this_thread};
 
 /// `io_setup`
 ///
 /// # Safety
 /// As in C: `ctxp` is checked (EFAULT).
 pub(crate) unsafe fn setup(maxevents: c_int, ctxp: *mut io_context_t) -> c_int {
-    let mut before: io_context_t = ptr::null_mut();
-    let size = size_of::<io_context_t>();
-    // SAFETY: a pointer's room; the kernel checks the other.
-    if unsafe { sys::access((&raw mut before).cast(), ctxp.cast(), size, false) } != 0 {
+    if !is_readable(ctxp) {
         return fail(EFAULT);
     }
+    // SAFETY: it can be read.
+    let before = unsafe { ctxp.read_unaligned() };
     if !before.is_null() || maxevents == 0 {
         return fail(EINVAL);
     }
-    let mut made = match Context::make(maxevents as u32) {
+    let made = match Context::make(maxevents as u32) {
         Ok(made) => made,
         Err(error) => return fail(error),
     };
-    // SAFETY: as above.
-    if unsafe { sys::access((&raw mut made).cast(), ctxp.cast(), size, true) } != 0 {
+    if !is_writable(ctxp) {
         destroy(made);
         return fail(EFAULT);
     }
+    // SAFETY: it can be written.
+    unsafe { ctxp.write_unaligned(made) };
     0
 }
 
@@ -87,9 +85,7 @@ fn bring_to_an_end(place: &'static Place) {
     let me = this_thread();
     // Who has the lock has seen the context alive; who gets it later sees that it is over. (Where it is
     // this thread's own, below a signal handler, what it still submits is ended in `leave`.)
-    if let Taken::Now = place.lock.take::<Rest>(me) {
-        place.lock.release();
-    }
+    place.lock.passes::<Rest>(me);
     wake_all(context, place, me);
     wait_for_all(context);
     pump::stop(context);

@@ -29,7 +29,7 @@ pub(super) struct Slot {
     /// In the upper half, as in that of `user_data`, of which use this is; in the lower one, [`IN_USE`]
     /// and what else is known of that use.
     word: AtomicU64,
-    /// Of a poll: what is waited for.
+    /// Of a poll: what is waited for. Of an fsync: which file the kernel holds for it (`queues.rs`), 0 for none.
     events: AtomicU32,
     fd: AtomicI32,
     /// A descriptor of our own of the eventfd to notify, or -1.
@@ -144,6 +144,11 @@ impl Slot {
         self.events.load(Ordering::Relaxed)
     }
 
+    /// Notes which file is held for an fsync.
+    pub(super) fn note_file(&self, held: u32) {
+        self.events.store(held, Ordering::Relaxed);
+    }
+
     pub(super) fn is_owned_by(&self, thread: usize) -> bool {
         self.owner.load(Ordering::Relaxed) == thread
     }
@@ -230,7 +235,7 @@ impl Slot {
     #[inline(never)]
     fn end(&self, cqe: &io_uring_cqe, queues: &Queues) -> i32 {
         if self.opcode.load(Ordering::Relaxed) == FSYNC {
-            queues.exchange_file(cqe.user_data as u32, -1);
+            queues.let_go_of_file(self.events());
         }
         match cqe.res {
             // The kernel's AIO gives a poll that was cancelled no bit.

@@ -18,7 +18,7 @@ use super::table::{Place, find};
 use super::thread_end::Past;
 use super::{INTERNAL, Rest, entry, pump, sys, thread_end, worker};
 use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
-use crate::gate::Turn;
+use crate::gate::{Pause as _, Turn};
 use crate::kernel;
 use crate::sync::Ordering;
 use crate::system::{self, fail, refuses, this_thread};
@@ -93,7 +93,7 @@ fn put<'a>(
     last: Option<&Put>,
 ) -> Result<Put<'a>, c_int> {
     locked(place, me, |below| {
-        if place.life.is_over() {
+        if place.life.is_over() || thread_end::another_ends_all(me) {
             return Err(EINVAL);
         }
         let queues = context.open(below);
@@ -183,6 +183,9 @@ unsafe fn submit_as_user(
             Ok(now) => last = Some(now),
             Err(error) => {
                 batch.entries().iter().for_each(|entry| give_up(context, entry));
+                while thread_end::another_ends_all(me) {
+                    Rest::sleep(); // to the process's end, like all that the kernel's AIO would find then
+                }
                 stopped = Some(error);
                 break;
             }

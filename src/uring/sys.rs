@@ -85,12 +85,12 @@ fn register(fd: c_int, op: io_uring_register_op, what: impl Argument, n: c_int) 
     unsafe { call5(__NR_io_uring_register as c_long, fd, op as usize, what, n, 0) }
 }
 
-/// Makes room for files that an io_uring holds.
-pub(super) fn make_room_for_files(fd: c_int, most: u32) -> c_int {
+/// Makes room for files that an io_uring holds, where that is possible.
+pub(super) fn make_room_for_files(fd: c_int, most: u32) {
     let flags = IORING_RSRC_REGISTER_SPARSE;
     let room = io_uring_rsrc_register { nr: most, flags, resv2: 0, data: 0, tags: 0 };
     let size = size_of_val(&room) as c_int;
-    register(fd, io_uring_register_op::IORING_REGISTER_FILES2, &raw const room, size)
+    register(fd, io_uring_register_op::IORING_REGISTER_FILES2, &raw const room, size);
 }
 
 /// Has an io_uring hold the file of `held`, or none (-1), in place of what it holds under that number: 1, or
@@ -192,26 +192,6 @@ fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
     }
 }
 
-/// Whether a pipe can be read with `RWF_NOWAIT`.
-pub(super) fn pipes_take_nowait() -> bool {
-    let mut ends = [-1; 2];
-    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: room for two descriptors.
-    if unsafe { call(libc::SYS_pipe2, ends.as_mut_ptr(), flags, 0) } != 0 {
-        return false;
-    }
-    let mut byte = 0u8;
-    let to = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    let (none, nowait) = (-1 as c_long, libc::RWF_NOWAIT as c_long);
-    // SAFETY: room for one byte. (An offset of -1, in its two halves.)
-    let n = answer_of(|| unsafe {
-        let fd = ends[0] as c_long;
-        libc::syscall(libc::SYS_preadv2, fd, &raw const to, 1 as c_long, none, none, nowait)
-    });
-    ends.into_iter().for_each(close);
-    n == -libc::EAGAIN
-}
-
 /// Whether a file can be polled, as `epoll_ctl(2)` tells: it refuses those that cannot.
 pub(super) fn can_be_polled(fd: c_int) -> bool {
     // SAFETY: no pointer.
@@ -259,11 +239,13 @@ pub(super) fn ring_bell(fd: c_int) {
     }
 }
 
-/// Takes what an eventfd counted.
+/// Takes what an eventfd counted, as [`ring_bell`].
 pub(super) fn silence_bell(fd: c_int) {
     let mut count = 0u64;
-    // SAFETY: room for eight bytes.
-    unsafe { call(libc::SYS_read, fd, &raw mut count, 8) };
+    if kind_of(fd) == 0 {
+        // SAFETY: room for eight bytes.
+        unsafe { call(libc::SYS_read, fd, &raw mut count, 8) };
+    }
 }
 
 /// Waits until one of two descriptors (-1 for none) can be read: how many can, 0 after the time (NULL:
@@ -274,36 +256,4 @@ pub(super) fn wait_readable(fds: [c_int; 2], time: *mut timespec, mask: *const s
     let answer = unsafe { call5(libc::SYS_ppoll, polls.as_mut_ptr(), 2, time, mask, SIGSET_SIZE) };
     let is_closed = |poll: &libc::pollfd| poll.revents & libc::POLLNVAL != 0;
     if answer > 0 && polls.iter().any(is_closed) { -libc::EBADF } else { answer }
-}
-
-/// Reads or writes the process's own memory, with the kernel's check of the address: 0 or `-EFAULT`.
-/// Where the calls are forbidden (seccomp), the memory is accessed as it is.
-///
-/// # Safety
-/// `own` is as large as `size` says, readable for a write and writable for a read; what is at
-/// `checked` may be overwritten by a write.
-pub(super) unsafe fn access(
-    own: *mut c_void,
-    checked: *mut c_void,
-    size: usize,
-    write: bool,
-) -> c_int {
-    let local = libc::iovec { iov_base: own, iov_len: size };
-    let remote = libc::iovec { iov_base: checked, iov_len: size };
-    let number = if write { libc::SYS_process_vm_writev } else { libc::SYS_process_vm_readv };
-    // SAFETY: this process's memory, as the caller says.
-    let n = answer_of(|| unsafe {
-        let pid = crate::system::pid() as c_long;
-        let (local, remote) = (&raw const local, &raw const remote);
-        libc::syscall(number, pid, local, 1 as c_long, remote, 1 as c_long, 0 as c_long)
-    });
-    if n == -libc::EFAULT || (n >= 0 && n as usize != size) {
-        return -libc::EFAULT;
-    }
-    if n < 0 {
-        let (from, to) = if write { (own, checked) } else { (checked, own) };
-        // SAFETY: the caller's pointers, as in any C function.
-        unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size) };
-    }
-    0
 }

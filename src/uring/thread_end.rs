@@ -5,11 +5,12 @@
 //! no longer a task in whose memory it could be carried out. The kernel's AIO knows no such bond. So a
 //! thread that ends waits for its reads and writes of files and devices, which takes as long as they
 //! do; and polls that were given up are submitted anew by who meets their completion. A process that ends
-//! waits for its reads and writes: what was submitted is written, and no read comes into memory that others have.
+//! waits for its reads and writes: what was submitted is written, and no read comes into memory that others have;
+//! other threads submit nothing more.
 
 use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::context::Context;
 use super::queues::Queues;
@@ -24,6 +25,17 @@ static KEY: AtomicU32 = AtomicU32::new(0);
 
 /// Whether any thread that had submitted has ended.
 static ANY: AtomicBool = AtomicBool::new(false);
+
+/// The thread that ends the process, 0 before that.
+static ENDS_ALL: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether another thread than that one ends the process. Who puts entries in asks under the lock, which the
+/// end takes for each context before it looks for what it waits for: of what comes later nothing is accepted.
+#[inline]
+pub(super) fn another_ends_all(me: usize) -> bool {
+    let ends = ENDS_ALL.load(Ordering::Relaxed);
+    ends != 0 && ends != me
+}
 
 /// Whether polls may have been given up.
 #[inline]
@@ -90,6 +102,7 @@ pub(crate) fn at_exit() {
     if !table::table().is_some_and(Table::is_of_this_process) {
         return;
     }
+    ENDS_ALL.store(this_thread(), Ordering::Relaxed);
     ends(ptr::null_mut());
     // From here on no thread's end is noticed: the key is soon another's.
     let key = KEY.swap(0, Ordering::Relaxed).wrapping_sub(1);
@@ -114,10 +127,16 @@ extern "C" fn ends(value: *mut c_void) {
             let there = place.life.enter_while_whole() && place.is_of(address);
             // What a handler on this thread has interrupted in the middle of putting entries in, nobody
             // else can put in.
-            let busy = there && !place.lock.is_held_by(me) && {
+            let busy = there && place.lock.passes::<Rest>(me) && {
                 // SAFETY: the right one, and a user counts.
                 is_busy(unsafe { place.context() }, process, me, &mut marked)
             };
+            if there && process && !busy {
+                // SAFETY: as above.
+                for queues in unsafe { place.context() }.queues() {
+                    queues.let_go_of_all();
+                }
+            }
             super::setup::leave(place);
             if !busy {
                 return false;
