@@ -164,6 +164,30 @@ fn exit_beside_who_submits() {
 }
 
 #[test]
+fn a_later_destructor_joins_who_submits() {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let (other, binary) = (folder.path().join("libjoins.so"), folder.path().join("joined"));
+    let cc = || {
+        let mut cc = c_compiler();
+        cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-pthread"]);
+        cc
+    };
+    must(cc().args(["-shared", "-fPIC", "c-tests/uring/joins_at_its_end.c", "-o"]).arg(&other));
+    let source = "c-tests/uring/a_later_destructor_joins_who_submits.c";
+    let library = build().join("libaio.a");
+    must(
+        cc().arg(source).args([other.as_os_str(), library.as_os_str(), "-o".as_ref()]).arg(&binary),
+    );
+    for variables in [&[URING][..], &[]] {
+        let mut program = limited(&binary);
+        program.current_dir(folder.path()).envs(variables.iter().copied());
+        let ran = run(&mut program);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{variables:?}");
+    }
+}
+
+#[test]
 fn an_object_is_unloaded() {
     let _lock = AioLock::shared();
     let folder = scratch();

@@ -94,6 +94,7 @@ pub(super) extern "C" fn tidy_up() {
         return;
     }
     thread_end::remember(Past::None);
+    thread_end::forget_end();
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
         for descriptor in descriptors(place as usize).into_iter().flatten() {
             let fd = descriptor.swap(0, Ordering::Relaxed) - 1;

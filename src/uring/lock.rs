@@ -79,17 +79,6 @@ impl Lock {
         self.0.store(0, Ordering::Release);
     }
 
-    /// Takes it and gives it back, so that whoever has it later sees what this thread did before; false where it is
-    /// this thread's own already, or cannot be had ([`Taken::Crossed`]).
-    #[inline(never)]
-    pub(crate) fn passes<P: Pause>(&self, me: usize) -> bool {
-        let taken = self.take::<P>(me) == Taken::Now;
-        if taken {
-            self.release();
-        }
-        taken
-    }
-
     /// Whether that thread holds it.
     pub(crate) fn is_held_by(&self, thread: usize) -> bool {
         self.0.load(Ordering::Relaxed) == thread

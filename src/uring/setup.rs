@@ -6,6 +6,7 @@ use libc::{EFAULT, EINVAL};
 use linux_raw_sys::io_uring::io_uring_op;
 
 use super::context::Context;
+use super::lock::Taken;
 use super::queues::{Queues, empty_entry};
 use super::submit::submit_internal;
 use super::table::{Place, find};
@@ -85,7 +86,9 @@ fn bring_to_an_end(place: &'static Place) {
     let me = this_thread();
     // Who has the lock has seen the context alive; who gets it later sees that it is over. (Where it is
     // this thread's own, below a signal handler, what it still submits is ended in `leave`.)
-    place.lock.passes::<Rest>(me);
+    if let Taken::Now = place.lock.take::<Rest>(me) {
+        place.lock.release();
+    }
     wake_all(context, place, me);
     wait_for_all(context);
     pump::stop(context);

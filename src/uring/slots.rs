@@ -235,7 +235,7 @@ impl Slot {
     #[inline(never)]
     fn end(&self, cqe: &io_uring_cqe, queues: &Queues) -> i32 {
         if self.opcode.load(Ordering::Relaxed) == FSYNC {
-            queues.let_go_of_file(self.events());
+            queues.let_go_of_file(self.events.swap(0, Ordering::Relaxed));
         }
         match cqe.res {
             // The kernel's AIO gives a poll that was cancelled no bit.

@@ -17,11 +17,14 @@ use super::slots::{Ticket, Why};
 use super::table::{Place, find};
 use super::thread_end::Past;
 use super::{INTERNAL, Rest, entry, pump, sys, thread_end, worker};
-use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, iocb};
-use crate::gate::{Pause as _, Turn};
+use crate::abi::{IOCB_FLAG_RESFD, io_context_t, io_event, io_iocb_cmd, iocb};
+use crate::gate::Turn;
 use crate::kernel;
 use crate::sync::Ordering;
 use crate::system::{self, fail, refuses, this_thread};
+
+const FSYNC: i16 = io_iocb_cmd::IO_CMD_FSYNC as i16;
+const FDSYNC: i16 = io_iocb_cmd::IO_CMD_FDSYNC as i16;
 
 /// What stands for a thread that is no particular one: the address of none.
 const ANOTHER: usize = 16;
@@ -93,7 +96,7 @@ fn put<'a>(
     last: Option<&Put>,
 ) -> Result<Put<'a>, c_int> {
     locked(place, me, |below| {
-        if place.life.is_over() || thread_end::another_ends_all(me) {
+        if place.life.is_over() {
             return Err(EINVAL);
         }
         let queues = context.open(below);
@@ -183,9 +186,6 @@ unsafe fn submit_as_user(
             Ok(now) => last = Some(now),
             Err(error) => {
                 batch.entries().iter().for_each(|entry| give_up(context, entry));
-                while thread_end::another_ends_all(me) {
-                    Rest::sleep(); // to the process's end, like all that the kernel's AIO would find then
-                }
                 stopped = Some(error);
                 break;
             }
@@ -199,6 +199,7 @@ unsafe fn submit_as_user(
         if descriptors.gives_up {
             context.give_up_what_waits();
         }
+        thread_end::wait_where_another_ends_all(me);
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
                 context.ask_unless_left(fd, me);
@@ -309,7 +310,9 @@ unsafe fn prepare(
         return Err(EAGAIN);
     }
     let number = context.slots.take().ok_or(EAGAIN)?;
-    if iocb.aio_flags & IOCB_FLAG_RESFD != 0 {
+    // What an fsync is of is asked anyhow.
+    let is_sync = matches!(iocb.aio_lio_opcode, FSYNC | FDSYNC);
+    if is_sync || iocb.aio_flags & IOCB_FLAG_RESFD != 0 {
         descriptors.ask();
     }
     let resfd = loop {

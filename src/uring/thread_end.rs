@@ -6,7 +6,7 @@
 //! thread that ends waits for its reads and writes of files and devices, which takes as long as they
 //! do; and polls that were given up are submitted anew by who meets their completion. A process that ends
 //! waits for its reads and writes: what was submitted is written, and no read comes into memory that others have;
-//! other threads submit nothing more.
+//! and what other threads submit then, they wait for in `io_submit`.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -29,12 +29,19 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// The thread that ends the process, 0 before that.
 static ENDS_ALL: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether another thread than that one ends the process. Who puts entries in asks under the lock, which the
-/// end takes for each context before it looks for what it waits for: of what comes later nothing is accepted.
+/// After a thread has submitted: where another ends the process, which may have looked already for what it waits
+/// for, waits here for what this one has under way, so that nothing is lost once `io_submit` has returned.
 #[inline]
-pub(super) fn another_ends_all(me: usize) -> bool {
-    let ends = ENDS_ALL.load(Ordering::Relaxed);
-    ends != 0 && ends != me
+pub(super) fn wait_where_another_ends_all(me: usize) {
+    let who = ENDS_ALL.load(Ordering::Relaxed);
+    if who != 0 && who != me {
+        ends(ptr::without_provenance_mut(Past::Submits as usize));
+    }
+}
+
+/// In a child of `fork`: its end is not its parent's.
+pub(super) fn forget_end() {
+    ENDS_ALL.store(0, Ordering::Relaxed);
 }
 
 /// Whether polls may have been given up.
@@ -102,7 +109,9 @@ pub(crate) fn at_exit() {
     if !table::table().is_some_and(Table::is_of_this_process) {
         return;
     }
-    ENDS_ALL.store(this_thread(), Ordering::Relaxed);
+    ENDS_ALL.store(this_thread(), Ordering::SeqCst);
+    // Who has not seen that has put its entries in by now, as far as anybody can see.
+    Rest::sleep();
     ends(ptr::null_mut());
     // From here on no thread's end is noticed: the key is soon another's.
     let key = KEY.swap(0, Ordering::Relaxed).wrapping_sub(1);
@@ -127,7 +136,8 @@ extern "C" fn ends(value: *mut c_void) {
             let there = place.life.enter_while_whole() && place.is_of(address);
             // What a handler on this thread has interrupted in the middle of putting entries in, nobody
             // else can put in.
-            let busy = there && place.lock.passes::<Rest>(me) && {
+            let there = there && !place.lock.is_held_by(me);
+            let busy = there && {
                 // SAFETY: the right one, and a user counts.
                 is_busy(unsafe { place.context() }, process, me, &mut marked)
             };
