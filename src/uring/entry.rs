@@ -316,8 +316,8 @@ unsafe fn transfer(entry: &mut Sqe, iocb: &iocb, flags: c_int, access: c_int) ->
     Ok(())
 }
 
-/// How transfers of a file of that kind ([`sys::kind_of`]) are kept from waiting, with -EAGAIN: io_uring takes `O_NONBLOCK` for no
-/// reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
+/// How transfers of a file of that kind ([`sys::kind_of`]) are kept from waiting, with -EAGAIN: io_uring takes
+/// `O_NONBLOCK` for no reason not to (`io_rw_init_file`), but where the file could not wait otherwise either.
 pub(super) fn at_once(kind: c_int, flags: c_int) -> AtOnce {
     if flags & libc::O_NONBLOCK == 0 {
         return AtOnce::No;
