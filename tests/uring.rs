@@ -4,7 +4,8 @@
 
 mod common;
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use common::{AioLock, Ran, build, c_compiler, compile, limited, must, root, run, scratch};
 
@@ -36,6 +37,34 @@ fn holds_here_alone(name: &str) {
 fn holds(name: &str) {
     for variables in [&[URING][..], &[]] {
         let ran = run_with(name, variables);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{name} {variables:?}");
+    }
+}
+
+const AS_LIBRARY: [&str; 2] = ["-shared", "-fPIC"];
+
+fn archive() -> OsString {
+    build().join("libaio.a").into()
+}
+
+/// A program or library of `c-tests/uring/`, without the shared library; `last` ends the command.
+fn compile_without(folder: &Path, name: &str, last: impl IntoIterator<Item = OsString>) -> PathBuf {
+    let to = folder.join(name);
+    let mut cc = c_compiler();
+    cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-pthread", "-o"]).arg(&to);
+    must(cc.arg(format!("c-tests/uring/{name}.c")).args(last));
+    to
+}
+
+/// [`holds`] where `libaio.a` is linked in.
+fn holds_linked_in(name: &str, before: Option<OsString>) {
+    let _lock = AioLock::shared();
+    let folder = scratch();
+    let binary = compile_without(folder.path(), name, before.into_iter().chain([archive()]));
+    for variables in [&[URING][..], &[]] {
+        let mut program = limited(&binary);
+        program.current_dir(folder.path()).envs(variables.iter().copied());
+        let ran = run(&mut program);
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{name} {variables:?}");
     }
 }
@@ -138,24 +167,16 @@ fn a_closed_descriptor_is_the_programs_again() {
 
 #[test]
 fn a_destructor_submits() {
-    let name = "uring/a_destructor_submits";
-    holds(name);
+    holds("uring/a_destructor_submits");
     // Where the library is linked in, its end is one of the program's own.
-    let _lock = AioLock::shared();
-    let folder = scratch();
-    let library = build().join("libaio.a");
-    for kind in [&[][..], &["-static"]] {
-        let binary = folder.path().join("linked");
-        let mut cc = c_compiler();
-        cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&binary);
-        must(cc.args(kind).arg(format!("c-tests/{name}.c")).arg(&library).arg("-pthread"));
-        for variables in [&[URING][..], &[]] {
-            let mut program = limited(&binary);
-            program.current_dir(folder.path()).envs(variables.iter().copied());
-            let ran = run(&mut program);
-            assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{kind:?} {variables:?}");
-        }
+    for kind in [None, Some("-static")] {
+        holds_linked_in("a_destructor_submits", kind.map(OsString::from));
     }
+}
+
+#[test]
+fn exit_beside_who_syncs() {
+    holds("uring/exit_beside_who_syncs");
 }
 
 #[test]
@@ -163,46 +184,31 @@ fn exit_beside_who_submits() {
     holds("uring/exit_beside_who_submits");
 }
 
+/// [`holds`] beside a library whose destructor comes after this library's end.
+fn holds_beside(name: &str, library: &str) {
+    let folder = scratch();
+    let library = compile_without(folder.path(), library, AS_LIBRARY.map(OsString::from));
+    holds_linked_in(name, Some(library.into()));
+}
+
 #[test]
 fn a_later_destructor_joins_who_submits() {
-    let _lock = AioLock::shared();
-    let folder = scratch();
-    let (other, binary) = (folder.path().join("libjoins.so"), folder.path().join("joined"));
-    let cc = || {
-        let mut cc = c_compiler();
-        cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-pthread"]);
-        cc
-    };
-    must(cc().args(["-shared", "-fPIC", "c-tests/uring/joins_at_its_end.c", "-o"]).arg(&other));
-    let source = "c-tests/uring/a_later_destructor_joins_who_submits.c";
-    let library = build().join("libaio.a");
-    must(
-        cc().arg(source).args([other.as_os_str(), library.as_os_str(), "-o".as_ref()]).arg(&binary),
-    );
-    for variables in [&[URING][..], &[]] {
-        let mut program = limited(&binary);
-        program.current_dir(folder.path()).envs(variables.iter().copied());
-        let ran = run(&mut program);
-        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{variables:?}");
-    }
+    holds_beside("a_later_destructor_joins_who_submits", "joins_at_its_end");
+}
+
+#[test]
+fn a_later_destructor_submits() {
+    holds_beside("a_later_destructor_submits", "submits_at_its_end");
 }
 
 #[test]
 fn an_object_is_unloaded() {
     let _lock = AioLock::shared();
     let folder = scratch();
+    let last = AS_LIBRARY.map(OsString::from).into_iter().chain([archive()]);
+    let object = compile_without(folder.path(), "uses_a_context", last);
     // The program must not have the library by itself: the object would call that one.
-    let compiled = |name: &str, last: &[&OsStr]| {
-        let to = folder.path().join(name);
-        let mut cc = c_compiler();
-        cc.current_dir(root()).args(["-I", "include", "-I", "c-tests", "-o"]).arg(&to);
-        must(cc.arg(format!("c-tests/uring/{name}.c")).args(last));
-        to
-    };
-    let library = build().join("libaio.a");
-    let object =
-        compiled("uses_a_context", &["-shared".as_ref(), "-fPIC".as_ref(), library.as_ref()]);
-    let binary = compiled("an_object_is_unloaded", &[]);
+    let binary = compile_without(folder.path(), "an_object_is_unloaded", None);
     for variables in [&[URING][..], &[]] {
         let mut program = limited(&binary);
         program.arg(&object);

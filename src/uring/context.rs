@@ -183,7 +183,7 @@ impl Context {
     }
 
     /// Its io_urings: the quiet one, and the shared one where there is one.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn queues(&self) -> &[Queues] {
         let there = 1 + usize::from(self.sharing.has_shared());
         // SAFETY: the first is always there; the other was written before `sharing` said so, and is

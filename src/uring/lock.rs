@@ -16,6 +16,8 @@ use crate::sync::{AtomicUsize, Ordering, spin_loop};
 
 /// How often a waiter looks again before it sleeps in between.
 const SPINS: u32 = if cfg!(loom) { 2 } else { 200 };
+/// How often [`Lock::pass`] looks: for some tenth of a second.
+const PASSES: u32 = if cfg!(loom) { 20 } else { 1000 };
 
 /// All zero is a free lock.
 #[repr(transparent)]
@@ -77,6 +79,18 @@ impl Lock {
 
     pub(crate) fn release(&self) {
         self.0.store(0, Ordering::Release);
+    }
+
+    /// Waits until the other thread has left that is in, though not for ever, since one that ended within never does.
+    /// (A look alone would not do: who comes later has to see what the caller did before.)
+    pub(crate) fn pass<P: Pause>(&self, me: usize) {
+        for _ in 0..PASSES {
+            if self.try_take(me).is_ok() {
+                self.release();
+                break;
+            }
+            P::sleep();
+        }
     }
 
     /// Whether that thread holds it.

@@ -173,6 +173,86 @@ fn without_the_lock_they_do_not() {
     two_submitters(true);
 }
 
+/// What an end of the process and a thread that submits an fsync beside it share (`thread_end.rs`).
+struct End {
+    lock: Lock,
+    /// That the process ends.
+    ends: AtomicU32,
+    /// Whether the kernel holds the file.
+    held: AtomicU32,
+    /// Whether an entry is in the queue that names what is held.
+    put: AtomicU32,
+    /// Whether the kernel has taken it, and the file.
+    taken: AtomicU32,
+}
+
+impl End {
+    /// As `io_submit`; whether it waits for what it has submitted.
+    fn submits(&self) -> bool {
+        assert_eq!(self.lock.take::<Yield>(8), Taken::Now);
+        if self.ends.load(Ordering::Relaxed) == 0 {
+            self.held.store(1, Ordering::Relaxed);
+            self.put.store(1, Ordering::Relaxed);
+        }
+        self.lock.release();
+        self.kernel_takes();
+        self.ends.load(Ordering::Relaxed) != 0
+    }
+
+    fn kernel_takes(&self) {
+        if self.put.swap(0, Ordering::AcqRel) != 0 {
+            assert_eq!(self.held.load(Ordering::Acquire), 1, "the file was let go before");
+            self.taken.store(1, Ordering::Release);
+        }
+    }
+
+    /// As the end of the process; whether it waits for the other's request.
+    fn ends(&self, broken: bool) -> bool {
+        self.ends.store(1, Ordering::SeqCst);
+        if !broken {
+            self.lock.pass::<Yield>(16);
+        }
+        let found = self.held.load(Ordering::Acquire) != 0;
+        self.kernel_takes();
+        // Another's call that takes the entry holds the kernel's lock until it has the file.
+        while found && self.taken.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        self.held.store(0, Ordering::Release);
+        found
+    }
+}
+
+fn an_end_beside_an_fsync(broken: bool) {
+    check(3, move || {
+        let end = Arc::new(End {
+            lock: Lock::new(),
+            ends: AtomicU32::new(0),
+            held: AtomicU32::new(0),
+            put: AtomicU32::new(0),
+            taken: AtomicU32::new(0),
+        });
+        let submitter = {
+            let end = Arc::clone(&end);
+            thread::spawn(move || end.submits())
+        };
+        let found = end.ends(broken);
+        let waits = submitter.join().expect("a submitter");
+        assert!(found || waits, "nobody waits for it");
+    });
+}
+
+#[test]
+fn no_file_is_let_go_before_the_kernel_has_taken_it() {
+    an_end_beside_an_fsync(false);
+}
+
+#[test]
+#[should_panic(expected = "the file was let go before")]
+fn by_an_end_that_does_not_pass_the_lock_it_may_be() {
+    an_end_beside_an_fsync(true);
+}
+
 /// Two slots, two threads that take and give back: nobody has one that another has.
 fn two_takers(broken: bool) {
     check(3, move || {

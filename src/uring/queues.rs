@@ -42,8 +42,10 @@ pub(super) const FEATURES: u32 = IORING_FEAT_SINGLE_MMAP
 /// The most entries that a completion queue can have.
 const MOST_COMPLETIONS: u32 = 65536;
 
-/// The most files that an io_uring holds. (There is no room for what the last bit would be of.)
+/// The most files that an io_uring holds.
 const MOST_FILES: u32 = u64::BITS - 1;
+/// The last bit: it has got room for them.
+const HAS_ROOM: u64 = 1 << MOST_FILES;
 
 /// What an io_uring is for (`sharing.rs`).
 #[derive(Clone, Copy, PartialEq)]
@@ -78,7 +80,7 @@ pub(super) struct Queues {
     mixed: AtomicU32,
     /// How many completions are there that are no request's, and stay (`pump.rs`).
     pub(super) kept: AtomicU32,
-    /// The files that the kernel holds, by their bits ([`Queues::hold_file`]).
+    /// The files that the kernel holds, by their bits ([`Queues::hold_file`]), and [`HAS_ROOM`].
     held: AtomicU64,
 }
 
@@ -130,7 +132,6 @@ impl Queues {
         });
         let (rings, sqes) = both.inspect_err(|_| sys::close(fd))?;
         let at = |offset: u32| rings.wrapping_byte_add(offset as usize);
-        sys::make_room_for_files(fd, MOST_FILES);
         let array: *mut u32 = at(p.sq_off.array).cast();
         for i in 0..p.sq_entries {
             // SAFETY: the queue's own array of indices, which has as many; each names its entry for
@@ -163,7 +164,8 @@ impl Queues {
     pub(super) fn close(&self) {
         system::unmap(self.sqes.cast(), self.sq_entries as usize * size_of::<Sqe>());
         system::unmap(self.rings, self.rings_size);
-        if self.let_go_of_all() {
+        self.let_go_of_all();
+        if self.is_open() {
             sys::close(self.fd);
         }
     }
@@ -330,12 +332,16 @@ impl Queues {
     /// Where as many are held already, or there is no room for them, the fsync goes on without. The caller may put
     /// entries in.
     #[cold]
+    #[inline(never)]
     pub(super) fn hold_file(&self, entry: &mut Sqe, slots: &Slots) {
         let number = self.held.load(Ordering::Relaxed).trailing_ones();
         let bit = 1u64.wrapping_shl(number);
         // A signal handler may have been faster, or all may be.
         if self.held.fetch_or(bit, Ordering::AcqRel) & bit != 0 {
             return;
+        }
+        if self.held.fetch_or(HAS_ROOM, Ordering::AcqRel) & HAS_ROOM == 0 {
+            sys::make_room_for_files(self.fd, MOST_FILES);
         }
         if sys::hold_file(self.fd, number, entry.fd) == 1 {
             slots.get(entry.user_data as u32).note_file(number + 1);
@@ -356,13 +362,11 @@ impl Queues {
     }
 
     /// Lets go of all files: the kernel would do so only when nobody has the io_uring mapped any more, and later.
-    /// Whether there is a descriptor to do so.
-    pub(super) fn let_go_of_all(&self) -> bool {
-        let open = self.is_open();
-        if open {
+    /// From here on it holds none.
+    pub(super) fn let_go_of_all(&self) {
+        if self.held.load(Ordering::Relaxed) != 0 && self.is_open() {
             sys::hold_no_files(self.fd);
         }
-        open
     }
 
     /// Puts entries in; the tail after them. The caller holds the queue's lock, or has interrupted its

@@ -105,7 +105,9 @@ fn put<'a>(
         }
         let before = queues.newest();
         for entry in &mut *entries {
-            if entry.opcode == io_uring_op::IORING_OP_FSYNC as u8 {
+            if entry.opcode == io_uring_op::IORING_OP_FSYNC as u8
+                && !thread_end::does_the_process_end()
+            {
                 queues.hold_file(entry, &context.slots);
             }
             context.slots.begin(entry.user_data);
@@ -199,7 +201,7 @@ unsafe fn submit_as_user(
         if descriptors.gives_up {
             context.give_up_what_waits();
         }
-        thread_end::wait_where_another_ends_all(me);
+        thread_end::wait_where_the_process_ends();
         if let (Some(fd), [entry]) = (descriptors.assumed(), batch.entries()) {
             if !last.queues.has_refused(entry.user_data, last.before) {
                 context.ask_unless_left(fd, me);

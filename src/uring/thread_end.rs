@@ -5,8 +5,14 @@
 //! no longer a task in whose memory it could be carried out. The kernel's AIO knows no such bond. So a
 //! thread that ends waits for its reads and writes of files and devices, which takes as long as they
 //! do; and polls that were given up are submitted anew by who meets their completion. A process that ends
-//! waits for its reads and writes: what was submitted is written, and no read comes into memory that others have;
-//! and what other threads submit then, they wait for in `io_submit`.
+//! waits for its reads and writes: what was submitted is written, and no read comes into memory that others have.
+//!
+//! # The end of the process
+//! It says so first ([`ENDS_ALL`]), then passes each context's lock (`lock.rs`) once, then looks for what it
+//! waits for, and lets go of the files that are held for fsyncs (`queues.rs`).
+//! - Whoever has put entries in before that pass: they are among those, and the kernel has got them, and taken their
+//!   files, before any is let go.
+//! - Whoever comes later knows: no file is held for it, and it waits in `io_submit` for what it has submitted.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -15,7 +21,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use super::context::Context;
 use super::queues::Queues;
 use super::slots::Slot;
-use super::table::{self, Table};
+use super::table::{self, Place, Table};
 use super::{INTERNAL, Rest};
 use crate::gate::Pause as _;
 use crate::system::{self, this_thread};
@@ -29,13 +35,26 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// The thread that ends the process, 0 before that.
 static ENDS_ALL: AtomicUsize = AtomicUsize::new(0);
 
-/// After a thread has submitted: where another ends the process, which may have looked already for what it waits
-/// for, waits here for what this one has under way, so that nothing is lost once `io_submit` has returned.
+/// How often the thread that ends the process looks at most whether what it has submitted meanwhile is done: some
+/// seconds in all. A timer's handler that submits faster than a disk writes would keep it for ever.
+const PATIENCE: u32 = 1 << 16;
+
+fn is_out_of_patience(me: usize) -> bool {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    ENDS_ALL.load(Ordering::Relaxed) == me && LOOKS.fetch_add(1, Ordering::Relaxed) > PATIENCE
+}
+
+/// Whether the process ends. Who asks under the lock of those who put entries in finds either, or is waited for.
+pub(super) fn does_the_process_end() -> bool {
+    ENDS_ALL.load(Ordering::Relaxed) != 0
+}
+
+/// After a thread has submitted: where the process ends, which may have looked already for what it waits for, waits
+/// here for its requests of files, so that nothing is lost once `io_submit` has returned.
 #[inline]
-pub(super) fn wait_where_another_ends_all(me: usize) {
-    let who = ENDS_ALL.load(Ordering::Relaxed);
-    if who != 0 && who != me {
-        ends(ptr::without_provenance_mut(Past::Submits as usize));
+pub(super) fn wait_where_the_process_ends() {
+    if does_the_process_end() {
+        ends(SUBMITTER);
     }
 }
 
@@ -85,6 +104,8 @@ pub(super) fn notice() -> Past {
     // SAFETY: the key exists. The function does no more than look into the thread's own block for the
     // first keys of a process, so a signal handler may come here.
     match unsafe { libc::pthread_getspecific(key) }.addr() {
+        // After the library's end, when nothing is remembered.
+        0 if key == u32::MAX => Past::Submits,
         0 => {
             remember(Past::Submits);
             Past::None
@@ -110,60 +131,70 @@ pub(crate) fn at_exit() {
         return;
     }
     ENDS_ALL.store(this_thread(), Ordering::SeqCst);
-    // Who has not seen that has put its entries in by now, as far as anybody can see.
-    Rest::sleep();
-    ends(ptr::null_mut());
+    ends(PROCESS);
     // From here on no thread's end is noticed: the key is soon another's.
     let key = KEY.swap(0, Ordering::Relaxed).wrapping_sub(1);
     // SAFETY: where there was none, this is none either.
     unsafe { libc::pthread_key_delete(key) };
 }
 
-/// Waits until what ends has nothing under way that would be lost: the calling thread, whose specific value is
-/// given, of the reads and writes that the kernel takes for its own, or may; or, where that is NULL, the
-/// process, of all reads and writes, as the kernel's AIO does in `exit_aio`.
-extern "C" fn ends(value: *mut c_void) {
-    let process = value.is_null();
+/// Who waits in [`ends`]: the process that ends, for all reads and writes that it finds at first, as the kernel's AIO
+/// does in `exit_aio`.
+const PROCESS: *mut c_void = ptr::null_mut();
+/// A thread in `io_submit`, for its own.
+const SUBMITTER: *mut c_void = ptr::without_provenance_mut(3);
+
+/// Waits until what ends has nothing under way that would be lost: [`PROCESS`], [`SUBMITTER`], or the calling thread,
+/// whose specific value is given, of the reads and writes that it finds at first and that the kernel takes for its own,
+/// or may.
+extern "C" fn ends(who: *mut c_void) {
     ANY.store(true, Ordering::Relaxed);
     let Some(table) = table::table() else { return };
-    let me = this_thread();
     table.any(|place| {
-        // Of a place that was given back meanwhile there is nothing to ask: its life may be another
-        // late caller's count alone, with no context.
-        let Some(address) = Table::address_of(place) else { return false };
-        let mut marked = false;
-        loop {
-            let there = place.life.enter_while_whole() && place.is_of(address);
-            // What a handler on this thread has interrupted in the middle of putting entries in, nobody
-            // else can put in.
-            let there = there && !place.lock.is_held_by(me);
-            let busy = there && {
-                // SAFETY: the right one, and a user counts.
-                is_busy(unsafe { place.context() }, process, me, &mut marked)
-            };
-            if there && process && !busy {
-                // SAFETY: as above.
-                for queues in unsafe { place.context() }.queues() {
-                    queues.let_go_of_all();
-                }
-            }
-            super::setup::leave(place);
-            if !busy {
-                return false;
-            }
-            Rest::sleep();
-        }
+        wait_in(place, who);
+        false
     });
 }
 
+/// [`ends`] in one place.
+#[inline(never)]
+fn wait_in(place: &Place, who: *mut c_void) {
+    let me = this_thread();
+    // Of a place that was given back meanwhile there is nothing to ask: its life may be another
+    // late caller's count alone, with no context.
+    let Some(address) = Table::address_of(place) else { return };
+    // What a handler on this thread has interrupted in the middle of putting entries in, nobody else can put in.
+    if place.lock.is_held_by(me) {
+        return;
+    }
+    if who == PROCESS {
+        place.lock.pass::<Rest>(me);
+    }
+    let mut marked = who == SUBMITTER;
+    loop {
+        let there = place.life.enter_while_whole() && place.is_of(address);
+        let busy = there && {
+            // SAFETY: the right one, and a user counts.
+            is_busy(unsafe { place.context() }, who, me, &mut marked)
+        };
+        if there && who == PROCESS && !busy {
+            // SAFETY: as above.
+            unsafe { place.context() }.queues().iter().for_each(Queues::let_go_of_all);
+        }
+        super::setup::leave(place);
+        if !busy || who == SUBMITTER && is_out_of_patience(me) {
+            return;
+        }
+        Rest::sleep();
+    }
+}
+
 /// Marks what is to be waited for; whether there is anything.
-fn mark(context: &Context, process: bool, me: usize) -> bool {
+fn mark(context: &Context, who: *mut c_void, me: usize) -> bool {
     // A call that found others' entries in the queue has handed them over too.
     let mixed = context.queues().iter().any(Queues::is_mixed);
-    let awaited = |slot: &Slot| match process {
-        true => !slot.is_poll(),
-        false => !slot.is_poll() && (mixed || slot.is_owned_by(me)),
-    };
+    let all = mixed || who == PROCESS;
+    let awaited = |slot: &Slot| !slot.is_poll() && (all || slot.is_owned_by(me));
     let marked = context.slots.in_flight(awaited);
     marked.map(|(user_data, slot)| slot.mark_awaited(user_data)).count() != 0
 }
@@ -171,16 +202,16 @@ fn mark(context: &Context, process: bool, me: usize) -> bool {
 /// Whether the context has anything under way that is to be waited for, which is marked at first. Not where
 /// a queue is full, and the kernel keeps what found no room there: who would take something may be waiting
 /// for this thread, and what is kept cannot be told from what is under way.
-fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bool {
+fn is_busy(context: &Context, who: *mut c_void, me: usize, marked: &mut bool) -> bool {
     if context.in_flight() == 0 {
         return false;
     }
-    if !core::mem::replace(marked, true) && !mark(context, process, me) {
+    if !core::mem::replace(marked, true) && !mark(context, who, me) {
         return false;
     }
     for queues in context.queues() {
         // In a handler above a call of this thread's own, nobody else may do that.
-        if process && !queues.submit_all() {
+        if who == PROCESS && !queues.submit_all() {
             return false;
         }
         // This thread's own part of completing them.
@@ -203,6 +234,9 @@ fn is_busy(context: &Context, process: bool, me: usize, marked: &mut bool) -> bo
         }
     }
     // Of what is not a file's nobody knows how long it takes.
-    let mut awaited = context.slots.in_flight(|slot| slot.is_awaited() && slot.is_of_a_file());
+    let mut awaited = context.slots.in_flight(|slot| {
+        let is_meant = if who == SUBMITTER { slot.is_owned_by(me) } else { slot.is_awaited() };
+        is_meant && slot.is_of_a_file()
+    });
     awaited.any(|(user_data, slot)| !context.gives_up_as_another(user_data, slot))
 }
