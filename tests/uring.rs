@@ -202,13 +202,38 @@ fn a_later_destructor_submits() {
 }
 
 #[test]
+fn exit_beside_a_held_fsync() {
+    holds_beside("exit_beside_a_held_fsync", "joins_at_its_end");
+}
+
+#[test]
+fn exit_in_a_handler() {
+    holds("uring/exit_in_a_handler");
+}
+
+#[test]
+fn exit_beside_more_than_a_queue_holds() {
+    holds("uring/exit_beside_more_than_a_queue_holds");
+}
+
+#[test]
+fn an_object_is_unloaded_beside_a_threads_end() {
+    loads_an_object("an_object_is_unloaded_beside_a_threads_end");
+}
+
+#[test]
 fn an_object_is_unloaded() {
+    loads_an_object("an_object_is_unloaded");
+}
+
+/// [`holds`] of a program that loads and unloads an object with the library linked in.
+fn loads_an_object(name: &str) {
     let _lock = AioLock::shared();
     let folder = scratch();
     let last = AS_LIBRARY.map(OsString::from).into_iter().chain([archive()]);
     let object = compile_without(folder.path(), "uses_a_context", last);
     // The program must not have the library by itself: the object would call that one.
-    let binary = compile_without(folder.path(), "an_object_is_unloaded", None);
+    let binary = compile_without(folder.path(), name, None);
     for variables in [&[URING][..], &[]] {
         let mut program = limited(&binary);
         program.arg(&object);

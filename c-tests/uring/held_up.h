@@ -1,8 +1,8 @@
 /*
  * held_up.h - holds a thread up that is about to enter the kernel
  *
- * Where a thread has set `held_up_before`, its next system call of that kind posts `about_to_enter`
- * first, and waits there for `go_on`.
+ * Where a thread has set `held_up_before`, its next system call of that kind (after `let_by` others of it) posts
+ * `about_to_enter` first, and waits there for `go_on`. Where it has set `raised_before`, SIGTERM comes there.
  */
 #ifndef HELD_UP_H
 #define HELD_UP_H
@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 
@@ -19,10 +20,11 @@ enum call {
 	SLEEP, /* until there are several events */
 	SUBMISSION,
 	LOOK, /* at the descriptor `looked_at` */
+	HOLD, /* of a file, by an io_uring */
 };
 
-static __thread enum call held_up_before;
-static __thread int looked_at;
+static __thread enum call held_up_before, raised_before;
+static __thread int looked_at, let_by;
 /* How often the thread has slept for a moment, to try again what could not be done. */
 static __thread int naps;
 static sem_t about_to_enter, go_on;
@@ -44,6 +46,8 @@ static inline enum call kind_of(long number, const long arguments[6])
 		return arguments[0] == looked_at ? LOOK : NONE;
 	case SYS_io_uring_enter: /* how many entries to take, and how many completions are wanted */
 		return arguments[2] > 1 ? SLEEP : arguments[1] > 0 ? SUBMISSION : NONE;
+	case SYS_io_uring_register: /* IORING_REGISTER_FILES_UPDATE */
+		return arguments[1] == 6 ? HOLD : NONE;
 	default:
 		return NONE;
 	}
@@ -63,7 +67,12 @@ long syscall(long number, ...)
 	if (next == NULL)
 		*(void **)&next = dlsym(RTLD_NEXT, "syscall");
 	naps += number == SYS_nanosleep;
-	if (held_up_before != NONE && kind_of(number, arguments) == held_up_before) {
+	if (raised_before != NONE && kind_of(number, arguments) == raised_before) {
+		raised_before = NONE;
+		raise(SIGTERM);
+	}
+	if (held_up_before != NONE && kind_of(number, arguments) == held_up_before &&
+	    let_by-- == 0) {
 		held_up_before = NONE;
 		sem_post(&about_to_enter);
 		sem_wait(&go_on);

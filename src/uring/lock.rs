@@ -17,7 +17,7 @@ use crate::sync::{AtomicUsize, Ordering, spin_loop};
 /// How often a waiter looks again before it sleeps in between.
 const SPINS: u32 = if cfg!(loom) { 2 } else { 200 };
 /// How often [`Lock::pass`] looks: for some tenth of a second.
-const PASSES: u32 = if cfg!(loom) { 20 } else { 1000 };
+pub(crate) const PASSES: u32 = if cfg!(loom) { 20 } else { 1000 };
 
 /// All zero is a free lock.
 #[repr(transparent)]

@@ -126,19 +126,17 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
             let mut attributes = MaybeUninit::uninit();
             let attributes = attributes.as_mut_ptr();
             let argument = ptr::from_ref(context).cast_mut().cast();
-            // SAFETY: initialised first; `work` reads what `context` holds, which outlives the
-            // thread (`stop`).
+            // SAFETY: initialised first (a size is nothing that would have to be destroyed); `work` reads what
+            // `context` holds, which outlives the thread (`stop`).
             unsafe {
                 libc::pthread_attr_init(attributes);
                 libc::pthread_attr_setstacksize(attributes, STACK);
                 let thread = thread.as_mut_ptr();
-                let mut answer = libc::pthread_create(thread, attributes, work, argument);
-                // The program's own variables of each thread leave too little: with its own stacks.
-                if answer == libc::EINVAL {
-                    answer = libc::pthread_create(thread, ptr::null(), work, argument);
+                match libc::pthread_create(thread, attributes, work, argument) {
+                    // The program's own variables of each thread leave too little: with its own stacks.
+                    libc::EINVAL => libc::pthread_create(thread, ptr::null(), work, argument),
+                    answer => answer,
                 }
-                libc::pthread_attr_destroy(attributes);
-                answer
             }
         })
     });

@@ -174,7 +174,7 @@ fn wait_for_all(context: &Context) {
 /// Takes completions that nobody will take any more, for the kernel may keep some that the queue has no
 /// room for. One stays, which wakes those who poll the queue; and as many as anybody may want who is about
 /// to sleep until there are so many.
-fn drop_completions(context: &Context, queues: &Queues) {
+pub(super) fn drop_completions(context: &Context, queues: &Queues) {
     let keep = if context.sleepers() == 0 { 1 } else { queues.most_wanted(&context.slots) };
     for _ in keep..queues.ready() {
         let head = queues.cq_head().load(Ordering::Relaxed);

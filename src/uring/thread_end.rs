@@ -14,16 +14,17 @@
 //!   files, before any is let go.
 //! - Whoever comes later knows: no file is held for it, and it waits in `io_submit` for what it has submitted.
 
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::context::Context;
 use super::queues::Queues;
+use super::setup::drop_completions;
 use super::slots::Slot;
 use super::table::{self, Place, Table};
-use super::{INTERNAL, Rest};
-use crate::gate::Pause as _;
+use super::{INTERNAL, Rest, lock};
+use crate::gate::{Pause as _, Turn};
 use crate::system::{self, this_thread};
 
 /// The key of a thread-specific value and 1; 0 where there is none.
@@ -35,13 +36,19 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// The thread that ends the process, 0 before that.
 static ENDS_ALL: AtomicUsize = AtomicUsize::new(0);
 
-/// How often the thread that ends the process looks at most whether what it has submitted meanwhile is done: some
-/// seconds in all. A timer's handler that submits faster than a disk writes would keep it for ever.
+/// How many threads are in their [`thread_ends`].
+static ENDING: AtomicU32 = AtomicU32::new(0);
+
+/// How often the thread that ends the process looks at most, above [`at_exit`], whether what it has submitted
+/// meanwhile is done: some seconds in all. A timer's handler that submits faster than a disk writes would keep it for
+/// ever.
 const PATIENCE: u32 = 1 << 16;
 
 fn is_out_of_patience(me: usize) -> bool {
     static LOOKS: AtomicU32 = AtomicU32::new(0);
-    ENDS_ALL.load(Ordering::Relaxed) == me && LOOKS.fetch_add(1, Ordering::Relaxed) > PATIENCE
+    ENDS_ALL.load(Ordering::Relaxed) == me
+        && KEY.load(Ordering::Relaxed) != 0
+        && LOOKS.fetch_add(1, Ordering::Relaxed) > PATIENCE
 }
 
 /// Whether the process ends. Who asks under the lock of those who put entries in finds either, or is waited for.
@@ -76,7 +83,9 @@ pub(super) fn prepare() -> bool {
     }
     let mut key = 0;
     // SAFETY: room for a key, and a function of this library, which deletes the key before it is unloaded.
-    if system::errno_kept(|| unsafe { libc::pthread_key_create(&raw mut key, Some(ends)) }) != 0 {
+    if system::errno_kept(|| unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) })
+        != 0
+    {
         return false;
     }
     if KEY.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
@@ -131,11 +140,44 @@ pub(crate) fn at_exit() {
         return;
     }
     ENDS_ALL.store(this_thread(), Ordering::SeqCst);
+    // A handler that calls exit now, too, waits as well: it would come to the end of all with no other function left.
+    let own = (&raw const KEY).cast_mut().cast();
+    // SAFETY: a function of this library's, which is taken off again before the library is unloaded.
+    unsafe { __cxa_atexit(ends, PROCESS, own) };
     ends(PROCESS);
+    // SAFETY: what was registered with that name is the function above.
+    unsafe { __cxa_finalize(own) };
     // From here on no thread's end is noticed: the key is soon another's.
     let key = KEY.swap(0, Ordering::Relaxed).wrapping_sub(1);
     // SAFETY: where there was none, this is none either.
     unsafe { libc::pthread_key_delete(key) };
+    // Where the object is unloaded, nobody is to be in here. (One that a handler has interrupted which exits is.)
+    for _ in 0..lock::PASSES {
+        let nobody = ENDING.load(Ordering::Relaxed) == 0;
+        Rest::sleep();
+        if nobody {
+            break;
+        }
+    }
+}
+
+unsafe extern "C" {
+    /// Has `function` called with `argument` at the end of the process, or of the object that `name` names (the C++
+    /// ABI).
+    fn __cxa_atexit(
+        function: extern "C" fn(*mut c_void),
+        argument: *mut c_void,
+        name: *mut c_void,
+    ) -> c_int;
+    /// Calls what was registered with that name, and takes it off.
+    fn __cxa_finalize(name: *mut c_void);
+}
+
+/// A thread ends that has submitted.
+extern "C" fn thread_ends(past: *mut c_void) {
+    ENDING.fetch_add(1, Ordering::Relaxed);
+    ends(past);
+    ENDING.fetch_sub(1, Ordering::Release);
 }
 
 /// Who waits in [`ends`]: the process that ends, for all reads and writes that it finds at first, as the kernel's AIO
@@ -163,11 +205,14 @@ fn wait_in(place: &Place, who: *mut c_void) {
     // Of a place that was given back meanwhile there is nothing to ask: its life may be another
     // late caller's count alone, with no context.
     let Some(address) = Table::address_of(place) else { return };
-    // What a handler on this thread has interrupted in the middle of putting entries in, nobody else can put in.
-    if place.lock.is_held_by(me) {
-        return;
-    }
-    if who == PROCESS {
+    // What a handler on this thread has interrupted in the middle of putting entries in, nobody else can put in: it
+    // never has a completion.
+    let holds = place.lock.is_held_by(me);
+    if who != PROCESS {
+        if holds {
+            return;
+        }
+    } else if !holds {
         place.lock.pass::<Rest>(me);
     }
     let mut marked = who == SUBMITTER;
@@ -175,14 +220,14 @@ fn wait_in(place: &Place, who: *mut c_void) {
         let there = place.life.enter_while_whole() && place.is_of(address);
         let busy = there && {
             // SAFETY: the right one, and a user counts.
-            is_busy(unsafe { place.context() }, who, me, &mut marked)
+            is_busy(place, unsafe { place.context() }, who, me, &mut marked)
         };
         if there && who == PROCESS && !busy {
             // SAFETY: as above.
             unsafe { place.context() }.queues().iter().for_each(Queues::let_go_of_all);
         }
         super::setup::leave(place);
-        if !busy || who == SUBMITTER && is_out_of_patience(me) {
+        if !busy || (holds || who == SUBMITTER) && is_out_of_patience(me) {
             return;
         }
         Rest::sleep();
@@ -202,7 +247,13 @@ fn mark(context: &Context, who: *mut c_void, me: usize) -> bool {
 /// Whether the context has anything under way that is to be waited for, which is marked at first. Not where
 /// a queue is full, and the kernel keeps what found no room there: who would take something may be waiting
 /// for this thread, and what is kept cannot be told from what is under way.
-fn is_busy(context: &Context, who: *mut c_void, me: usize, marked: &mut bool) -> bool {
+fn is_busy(
+    place: &Place,
+    context: &Context,
+    who: *mut c_void,
+    me: usize,
+    marked: &mut bool,
+) -> bool {
     if context.in_flight() == 0 {
         return false;
     }
@@ -220,7 +271,12 @@ fn is_busy(context: &Context, who: *mut c_void, me: usize, marked: &mut bool) ->
         let head = queues.cq_head().load(crate::sync::Ordering::Acquire);
         let ready = queues.ready();
         if queues.is_stuck(ready) && !context.pump.is_on() {
-            return false;
+            if who != PROCESS || place.gate.wait_for_user::<Rest>(me) != Turn::User {
+                return false;
+            }
+            // Nobody takes any more what the end of the process finds there.
+            drop_completions(context, queues);
+            place.gate.leave_user();
         }
         // What is there already is not under way, but was not taken either. Others may take completions
         // meanwhile: what is read here may be an old one or a new one, and the mark is its request's alone.
