@@ -75,8 +75,9 @@ all: $(SHARED) $(BUILD)/libaio.so $(LINKS)/libaio.so $(STATIC) $(BUILD)/libaio.p
 # With frame pointers the tables for unwinding are smaller by more than the code is larger, and perf can follow
 # the callers. With a little more inlining than where only size counts, the code is smaller, too; and without the
 # passes that keep addresses and constants in registers, which costs more in saving registers than it saves.
-SMALL := -inline-threshold=10 -disable-machine-cse -disable-machine-licm -split-spill-mode=size
-$(CORE): $(SOURCES)
+SMALL := -inline-threshold=10 -disable-machine-cse -disable-machine-licm -split-spill-mode=size \
+    -disable-constant-hoisting -enable-pre=false
+$(CORE): $(SOURCES) Makefile
 	$(CARGO) rustc --release --locked --lib --crate-type staticlib --target-dir $(BUILD)/cargo \
 	    $(if $(TARGET),--target $(TARGET)) -- --cfg libaio_symver -C force-frame-pointers=yes \
 	    $(SMALL:%=-C llvm-args=%)

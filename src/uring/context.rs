@@ -349,7 +349,7 @@ impl Context {
     pub(super) unsafe fn take_apart(this: *mut Context) {
         // SAFETY: upheld by the caller.
         let context = unsafe { &*this };
-        context.slots.notify_all();
+        context.slots.notify_all(&context.pump);
         forked::forget(context.place);
         context.queues().iter().for_each(Queues::close);
         context.pump.close();

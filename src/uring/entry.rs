@@ -12,6 +12,7 @@ use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
 use linux_raw_sys::general::O_LARGEFILE;
 use linux_raw_sys::io_uring::{IORING_FSYNC_DATASYNC, io_uring_op};
 
+use super::pump::Pump;
 use super::queues::{Sqe, empty_entry};
 use super::sys;
 use crate::abi::{IOCB_FLAG_RESFD, io_iocb_cmd, iocb};
@@ -115,6 +116,8 @@ pub(super) struct Descriptors<'a> {
     pub(super) at_once: AtOnce,
     /// Whether any is [`AtOnce::GivenUp`].
     pub(super) gives_up: bool,
+    /// The eventfd that requests share, as the program and as we know it, once one has named it.
+    shared: Option<(c_int, c_int)>,
 }
 
 impl<'a> Descriptors<'a> {
@@ -128,6 +131,7 @@ impl<'a> Descriptors<'a> {
             is_of_a_file: false,
             at_once: AtOnce::No,
             gives_up: false,
+            shared: None,
         }
     }
 
@@ -143,6 +147,20 @@ impl<'a> Descriptors<'a> {
         self.known.forget(fd);
         (self.assumed, self.last) = (false, -1);
         true
+    }
+
+    /// A descriptor of our own of the eventfd that a request wants to be notified by; -1 for none.
+    pub(super) fn eventfd(&mut self, iocb: &iocb, pump: &Pump) -> Result<c_int, c_int> {
+        if iocb.aio_flags & IOCB_FLAG_RESFD == 0 {
+            return Ok(-1);
+        }
+        let fd = iocb.aio_resfd as c_int;
+        if let Some((_, own)) = self.shared.filter(|&(named, _)| named == fd) {
+            return Ok(own);
+        }
+        let Some(own) = pump.shared(fd) else { return eventfd(fd) };
+        self.shared = Some((fd, own));
+        Ok(own)
     }
 
     /// The open flags of a descriptor that I/O can be asked of.
@@ -202,12 +220,8 @@ pub(super) fn check(iocb: &iocb) -> Result<(), c_int> {
     if iocb.aio_reserved2 != 0 || too_large { Err(EINVAL) } else { Ok(()) }
 }
 
-/// A descriptor of our own of the eventfd that a request wants to be notified by; -1 for none.
-pub(super) fn eventfd(iocb: &iocb) -> Result<c_int, c_int> {
-    if iocb.aio_flags & IOCB_FLAG_RESFD == 0 {
-        return Ok(-1);
-    }
-    let fd = iocb.aio_resfd as c_int;
+/// A descriptor of our own of the eventfd with that number.
+fn eventfd(fd: c_int) -> Result<c_int, c_int> {
     let flags = sys::flags_of(fd);
     if flags < 0 || flags & libc::O_PATH != 0 {
         return Err(EBADF);

@@ -36,7 +36,7 @@ unsafe extern "C" {
 }
 
 /// For each place its descriptors, each a number and 1.
-type Descriptors = [[AtomicI32; 3]; table::places()];
+type Descriptors = [[AtomicI32; 5]; table::places()];
 
 /// What a descriptor of a context is.
 #[derive(Clone, Copy)]
@@ -44,6 +44,8 @@ pub(super) enum Whose {
     Quiet,
     Shared,
     Bell,
+    Eventfd,
+    Epoll,
 }
 
 static DESCRIPTORS: AtomicPtr<Descriptors> = AtomicPtr::new(ptr::null_mut());
@@ -68,7 +70,7 @@ pub(super) fn prepare() -> bool {
     true
 }
 
-fn descriptors(place: usize) -> Option<&'static [AtomicI32; 3]> {
+fn descriptors(place: usize) -> Option<&'static [AtomicI32; 5]> {
     // SAFETY: never freed.
     unsafe { DESCRIPTORS.load(Ordering::Acquire).as_ref() }?.get(place)
 }
@@ -97,10 +99,7 @@ pub(super) extern "C" fn tidy_up() {
     thread_end::forget_end();
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
         for descriptor in descriptors(place as usize).into_iter().flatten() {
-            let fd = descriptor.swap(0, Ordering::Relaxed) - 1;
-            if fd >= 0 && (sys::is_io_uring(fd) || sys::is_eventfd(fd)) {
-                sys::close(fd);
-            }
+            sys::close_own(descriptor.swap(0, Ordering::Relaxed) - 1);
         }
     }
 }

@@ -34,6 +34,7 @@ use libc::EAGAIN;
 use linux_raw_sys::io_uring::{IORING_ENTER_GETEVENTS, io_uring_cqe};
 
 use super::context::Context;
+use super::forked::{self, Whose};
 use super::queues::Queues;
 use super::table::Place;
 use super::{INTERNAL, Rest, sys};
@@ -47,6 +48,10 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+/// How many events an eventfd is told of at once at most. (It must have room for as many: a write to one that had
+/// room for fewer would wait.)
+const MOST_UNTOLD: u32 = 32;
 
 /// How long the pump waits where more may come elsewhere.
 const A_MOMENT_NS: i64 = 1_000_000;
@@ -62,6 +67,13 @@ pub(super) struct Pump {
     waiters: AtomicU32,
     /// The bell's descriptor and 1.
     bell: AtomicU32,
+    /// The eventfd that most requests are expected to name, since the first does: a descriptor of our own of it, and
+    /// 1. Requests that name others have one of their own each.
+    eventfd: AtomicU32,
+    /// Its number to the program, and 1; 0 where there is none. Stored last.
+    number: AtomicU32,
+    /// What has it under that number, and so tells whether that is still the same file; its descriptor and 1.
+    epoll: AtomicU32,
     /// Written before `on`, read by the destroyer.
     thread: UnsafeCell<libc::pthread_t>,
 }
@@ -100,16 +112,68 @@ impl Pump {
         }
     }
 
-    /// Gives the bell back.
-    pub(super) fn close(&self) {
-        if self.bell() >= 0 && sys::is_eventfd(self.bell()) {
-            sys::close(self.bell());
+    /// The descriptor of our own of the eventfd that requests share, or -1.
+    fn eventfd(&self) -> c_int {
+        self.eventfd.load(Ordering::Relaxed) as c_int - 1
+    }
+
+    fn epoll(&self) -> c_int {
+        self.epoll.load(Ordering::Relaxed) as c_int - 1
+    }
+
+    /// The descriptor of our own that requests share which name this eventfd, if that is the one.
+    pub(super) fn shared(&self, fd: c_int) -> Option<c_int> {
+        let number = self.number.load(Ordering::Acquire);
+        if number == 0 || number as c_int - 1 != fd {
+            return None;
         }
+        match sys::add_to_epoll(self.epoll(), fd) {
+            answer if answer == -libc::EEXIST => return Some(self.eventfd()),
+            // Another file has the number by now.
+            0 => sys::take_off_epoll(self.epoll(), fd),
+            _ => (),
+        }
+        None
+    }
+
+    /// Has requests share a descriptor of the eventfd with that number. Only who has the pump go on is here.
+    fn share(&self, context: usize, fd: c_int) {
+        let (own, epoll) = (sys::duplicate(fd), sys::epoll());
+        self.eventfd.store((own + 1) as u32, Ordering::Relaxed);
+        self.epoll.store((epoll + 1) as u32, Ordering::Relaxed);
+        forked::note(context, Whose::Eventfd, own);
+        forked::note(context, Whose::Epoll, epoll);
+        // Where there was none to be had, each request goes on having its own.
+        if own >= 0 && sys::add_to_epoll(epoll, fd) == 0 {
+            self.number.store((fd + 1) as u32, Ordering::Release);
+        }
+    }
+
+    /// Closes the descriptor of an eventfd that a request has no more, unless it is shared.
+    pub(super) fn close_eventfd(&self, fd: c_int) {
+        if fd >= 0 && fd != self.eventfd() {
+            sys::close(fd);
+        }
+    }
+
+    /// Adds to the eventfd of that many requests, once their events are there, and gives it back.
+    pub(super) fn notify(&self, resfd: c_int, n: u32) {
+        // (The program may have closed it, and have its own under that number.)
+        if resfd >= 0 && sys::kind_of(resfd) == 0 {
+            sys::notify(resfd, n);
+            self.close_eventfd(resfd);
+        }
+    }
+
+    /// Gives the bell back, and the eventfd.
+    pub(super) fn close(&self) {
+        [self.bell(), self.eventfd(), self.epoll()].into_iter().for_each(sys::close_own);
     }
 }
 
-/// Has a pump go on. The caller holds the gate in state *user*, and no other thread does this.
-pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
+/// Has a pump go on, for a request that names that eventfd. The caller holds the gate in state *user*, and no other
+/// thread does this.
+pub(super) fn start(context: &'static Context, resfd: c_int) -> Result<(), c_int> {
     let pump = &context.pump;
     if pump.bell() < 0 {
         let bell = sys::eventfd();
@@ -117,7 +181,8 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
             return Err(EAGAIN);
         }
         pump.bell.store(bell as u32 + 1, Ordering::Relaxed);
-        super::forked::note(context.number(), super::forked::Whose::Bell, bell);
+        forked::note(context.number(), Whose::Bell, bell);
+        pump.share(context.number(), resfd);
     }
     let mut thread = MaybeUninit::uninit();
     // The thread inherits the mask: no handler of the program's runs on it.
@@ -147,15 +212,6 @@ pub(super) fn start(context: &'static Context) -> Result<(), c_int> {
     unsafe { *pump.thread.get() = thread.assume_init() };
     pump.on.store(1, Ordering::Release);
     Ok(())
-}
-
-/// Adds to the eventfd that a request wants to be notified by, once its event is there.
-pub(super) fn notify(resfd: c_int) {
-    // (The program may have closed it, and have its own under that number.)
-    if resfd >= 0 && sys::kind_of(resfd) == 0 {
-        sys::notify(resfd);
-        sys::close(resfd);
-    }
 }
 
 /// Ends the pump of a context that is over, once everything has its completion; where it sleeps, the
@@ -235,6 +291,9 @@ impl Work {
     /// Moves every completion that is there; whether there was any.
     fn move_all(&self) -> bool {
         let mut moved = false;
+        let pump = &self.context.pump;
+        // How many of those that share an eventfd are there that it does not tell of yet.
+        let mut untold = 0;
         for queues in self.context.queues() {
             // Who counts itself later sees that the pump is on.
             let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
@@ -253,7 +312,14 @@ impl Work {
                 let cqe = queues.completion(head);
                 if cqe.user_data != INTERNAL {
                     moved = true;
-                    self.move_one(queues, cqe);
+                    match self.move_one(queues, cqe) {
+                        Some(resfd) if resfd == pump.eventfd() => untold += 1,
+                        Some(resfd) => pump.notify(resfd, 1),
+                        None => (),
+                    }
+                    if untold == MOST_UNTOLD {
+                        pump.notify(pump.eventfd(), core::mem::take(&mut untold));
+                    }
                     continue;
                 }
                 // There are no others where some are to be kept.
@@ -265,8 +331,11 @@ impl Work {
                 queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
             }
         }
+        if untold != 0 {
+            pump.notify(pump.eventfd(), untold);
+        }
         if moved {
-            self.context.pump.ring_if_waited_for();
+            pump.ring_if_waited_for();
         }
         moved
     }
@@ -282,13 +351,14 @@ impl Work {
         }
     }
 
-    /// Moves the oldest completion of a queue, which is a request's.
-    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) {
+    /// Moves the oldest completion of a queue, which is a request's; its eventfd, if it has come to its end and there
+    /// is one to tell.
+    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) -> Option<c_int> {
         let Work { context, place } = self;
         if context.slots.is_orphan(cqe) && !place.life.is_over() {
             super::submit::prepare_thread();
             super::submit::submit_again(context, place, queues, cqe);
-            return;
+            return None;
         }
         let event = context.slots.event(cqe, queues);
         // There is always room (`Context::is_full`), but where the program has moved the head by
@@ -300,6 +370,6 @@ impl Work {
         let (resfd, number) = (context.slots.of(cqe).resfd(), cqe.user_data as u32);
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         context.slots.give_back(number);
-        notify(resfd);
+        (resfd >= 0).then_some(resfd)
     }
 }

@@ -14,7 +14,7 @@ use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::entry::is_transfer;
 use super::free::{Free, NONE};
-use super::pump;
+use super::pump::Pump;
 use super::queues::Queues;
 use crate::abi::io_event;
 use crate::sync;
@@ -328,11 +328,11 @@ impl Slots {
 
     /// Notifies and gives back the eventfds of all requests that have not come to their end otherwise.
     /// Nobody submits or takes any more.
-    pub(super) fn notify_all(&self) {
+    pub(super) fn notify_all(&self, pump: &Pump) {
         for number in 0..self.free.ever_used() {
             let slot = self.get(number);
             if slot.has(IN_USE) {
-                pump::notify(slot.resfd());
+                pump.notify(slot.resfd(), 1);
             }
         }
     }

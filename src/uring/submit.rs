@@ -275,10 +275,7 @@ fn let_go(context: &Context, queues: &Queues) {
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
 fn give_up(context: &Context, entry: &Sqe) {
     let number = entry.user_data as u32;
-    let resfd = context.slots.get(number).resfd();
-    if resfd >= 0 {
-        sys::close(resfd);
-    }
+    context.pump.close_eventfd(context.slots.get(number).resfd());
     context.slots.give_back(number);
 }
 
@@ -360,7 +357,9 @@ unsafe fn fill_with_eventfd_and_key(
     entry: &mut MaybeUninit<Sqe>,
 ) -> Result<c_int, c_int> {
     let flags = descriptors.flags(iocb.aio_fildes)?;
-    let resfd = entry::eventfd(iocb)?;
+    // SAFETY: the caller counts as a user.
+    let pump = &unsafe { place.context() }.pump;
+    let resfd = descriptors.eventfd(iocb, pump)?;
     if iocb.aio_key != 0 {
         // What io_cancel will look for. Most often it is there: requests that cannot be written are good
         // where it is.
@@ -369,18 +368,15 @@ unsafe fn fill_with_eventfd_and_key(
     }
     // SAFETY: upheld by the caller.
     let filled = unsafe { entry::fill(entry, iocb, flags, descriptors.at_once) };
-    let notified = |()| if resfd < 0 { Ok(()) } else { have_pump(place, me) };
-    filled.and_then(notified).inspect_err(|_| {
-        if resfd >= 0 {
-            sys::close(resfd);
-        }
-    })?;
+    let named = iocb.aio_resfd as c_int;
+    let notified = |()| if resfd < 0 { Ok(()) } else { have_pump(place, me, named) };
+    filled.and_then(notified).inspect_err(|_| pump.close_eventfd(resfd))?;
     Ok(resfd)
 }
 
-/// Has the context have a pump, for a request that wants an eventfd.
+/// Has the context have a pump, for a request that wants that eventfd.
 #[cold]
-fn have_pump(place: &'static Place, me: usize) -> Result<(), c_int> {
+fn have_pump(place: &'static Place, me: usize, resfd: c_int) -> Result<(), c_int> {
     // SAFETY: the caller counts as a user.
     let context: &'static Context = unsafe { place.context() };
     if context.pump.is_on() {
@@ -391,7 +387,7 @@ fn have_pump(place: &'static Place, me: usize) -> Result<(), c_int> {
             // The pump is one more thread, and does not ask.
             context.note(ANOTHER);
             context.ask_now();
-            let started = if context.pump.is_on() { Ok(()) } else { pump::start(context) };
+            let started = if context.pump.is_on() { Ok(()) } else { pump::start(context, resfd) };
             leave_gate(place, context.address());
             started
         }

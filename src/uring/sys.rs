@@ -168,10 +168,18 @@ pub(super) fn is_eventfd(fd: c_int) -> bool {
     is_anonymous(fd, b"anon_inode:[eventfd]")
 }
 
-/// Whether a descriptor is an io_uring's, as [`is_eventfd`]: a program may have closed ours, and the
-/// number may be its own by now.
-pub(super) fn is_io_uring(fd: c_int) -> bool {
-    is_anonymous(fd, b"anon_inode:[io_uring]")
+/// Closes a descriptor of ours, unless it is of no kind that ours are: the program may have closed it, and the number
+/// may be its own by now.
+#[inline(never)]
+pub(super) fn close_own(fd: c_int) {
+    let is_ours = |name| is_anonymous(fd, name);
+    if fd >= 0
+        && (is_ours(b"anon_inode:[io_uring]")
+            || is_eventfd(fd)
+            || is_ours(b"anon_inode:[eventpoll]"))
+    {
+        close(fd);
+    }
 }
 
 /// Whether a descriptor's file has that name.
@@ -194,17 +202,37 @@ fn is_anonymous(fd: c_int, expected: &[u8]) -> bool {
 
 /// Whether a file can be polled, as `epoll_ctl(2)` tells: it refuses those that cannot.
 pub(super) fn can_be_polled(fd: c_int) -> bool {
-    // SAFETY: no pointer.
-    let epoll = unsafe { call(libc::SYS_epoll_create1, libc::EPOLL_CLOEXEC, 0, 0) };
+    let epoll = epoll();
     if epoll < 0 {
         return true;
     }
-    let mut event = libc::epoll_event { events: 0, u64: 0 };
-    // SAFETY: an event to read.
-    let added =
-        unsafe { call5(libc::SYS_epoll_ctl, epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event, 0) };
+    let added = add_to_epoll(epoll, fd);
     close(epoll);
     added != -libc::EPERM
+}
+
+/// An epoll instance, or `-errno`.
+pub(super) fn epoll() -> c_int {
+    // SAFETY: no pointer.
+    let fd = unsafe { call(libc::SYS_epoll_create1, libc::EPOLL_CLOEXEC, 0, 0) };
+    out_of_the_way(fd)
+}
+
+/// Has an epoll instance have that file under that number, with no event of interest: 0, -EEXIST where it has, or
+/// another `-errno`.
+pub(super) fn add_to_epoll(epoll: c_int, fd: c_int) -> c_int {
+    control_epoll(epoll, libc::EPOLL_CTL_ADD, fd)
+}
+
+/// Takes a file off an epoll instance that it has under that number.
+pub(super) fn take_off_epoll(epoll: c_int, fd: c_int) {
+    control_epoll(epoll, libc::EPOLL_CTL_DEL, fd);
+}
+
+fn control_epoll(epoll: c_int, operation: c_int, fd: c_int) -> c_int {
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // SAFETY: an event to read.
+    unsafe { call5(libc::SYS_epoll_ctl, epoll, operation, fd, &raw mut event, 0) }
 }
 
 /// Whether a file has an fsync, which it is asked to do for that.
@@ -220,22 +248,26 @@ pub(super) fn eventfd() -> c_int {
     out_of_the_way(fd)
 }
 
-/// Adds one to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait
-/// there either.
-pub(super) fn notify(fd: c_int) {
+/// Adds to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait there either.
+pub(super) fn notify(fd: c_int, n: u32) {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     system::poll(&raw mut poll, 0, ptr::null());
     if poll.revents & libc::POLLOUT != 0 {
-        ring_bell(fd);
+        add(fd, n);
     }
 }
 
 /// Adds one to an eventfd; nothing where the program has closed it, and the number is a file's of its own.
 pub(super) fn ring_bell(fd: c_int) {
-    let one = 1u64;
+    add(fd, 1);
+}
+
+/// Adds to an eventfd, as [`ring_bell`].
+fn add(fd: c_int, n: u32) {
+    let n = u64::from(n);
     if kind_of(fd) == 0 {
         // SAFETY: eight bytes to read.
-        unsafe { call(libc::SYS_write, fd, &raw const one, 8) };
+        unsafe { call(libc::SYS_write, fd, &raw const n, 8) };
     }
 }
 
