@@ -12,7 +12,7 @@ use libc::{EBADF, EFAULT, EINVAL, EOPNOTSUPP, EPERM, iovec};
 use linux_raw_sys::general::O_LARGEFILE;
 use linux_raw_sys::io_uring::{IORING_FSYNC_DATASYNC, io_uring_op};
 
-use super::pump::Pump;
+use super::context::Context;
 use super::queues::{Sqe, empty_entry};
 use super::sys;
 use crate::abi::{IOCB_FLAG_RESFD, io_iocb_cmd, iocb};
@@ -116,8 +116,8 @@ pub(super) struct Descriptors<'a> {
     pub(super) at_once: AtOnce,
     /// Whether any is [`AtOnce::GivenUp`].
     pub(super) gives_up: bool,
-    /// The eventfd that requests share, as the program and as we know it, once one has named it.
-    shared: Option<(c_int, c_int)>,
+    /// Whether one of those that are not in a queue yet has the eventfd that requests share (`Pump::take_shared`).
+    pub(super) knows_eventfd: bool,
 }
 
 impl<'a> Descriptors<'a> {
@@ -131,7 +131,7 @@ impl<'a> Descriptors<'a> {
             is_of_a_file: false,
             at_once: AtOnce::No,
             gives_up: false,
-            shared: None,
+            knows_eventfd: false,
         }
     }
 
@@ -150,17 +150,13 @@ impl<'a> Descriptors<'a> {
     }
 
     /// A descriptor of our own of the eventfd that a request wants to be notified by; -1 for none.
-    pub(super) fn eventfd(&mut self, iocb: &iocb, pump: &Pump) -> Result<c_int, c_int> {
+    pub(super) fn eventfd(&mut self, iocb: &iocb, context: &Context) -> Result<c_int, c_int> {
         if iocb.aio_flags & IOCB_FLAG_RESFD == 0 {
             return Ok(-1);
         }
         let fd = iocb.aio_resfd as c_int;
-        if let Some((_, own)) = self.shared.filter(|&(named, _)| named == fd) {
-            return Ok(own);
-        }
-        let Some(own) = pump.shared(fd) else { return eventfd(fd) };
-        self.shared = Some((fd, own));
-        Ok(own)
+        let shared = context.pump.take_shared(context, fd, &mut self.knows_eventfd);
+        shared.map_or_else(|| eventfd(fd), Ok)
     }
 
     /// The open flags of a descriptor that I/O can be asked of.

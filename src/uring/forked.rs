@@ -36,7 +36,7 @@ unsafe extern "C" {
 }
 
 /// For each place its descriptors, each a number and 1.
-type Descriptors = [[AtomicI32; 5]; table::places()];
+type Descriptors = [[AtomicI32; 4]; table::places()];
 
 /// What a descriptor of a context is.
 #[derive(Clone, Copy)]
@@ -44,7 +44,6 @@ pub(super) enum Whose {
     Quiet,
     Shared,
     Bell,
-    Eventfd,
     Epoll,
 }
 
@@ -70,7 +69,7 @@ pub(super) fn prepare() -> bool {
     true
 }
 
-fn descriptors(place: usize) -> Option<&'static [AtomicI32; 5]> {
+fn descriptors(place: usize) -> Option<&'static [AtomicI32; 4]> {
     // SAFETY: never freed.
     unsafe { DESCRIPTORS.load(Ordering::Acquire).as_ref() }?.get(place)
 }

@@ -60,6 +60,7 @@ mod pump;
 mod queues;
 #[cfg(not(loom))]
 mod setup;
+pub(crate) mod shared_eventfd;
 pub(crate) mod sharing;
 #[cfg(not(loom))]
 mod slots;

@@ -14,6 +14,7 @@ use loom::thread;
 use super::free::Free;
 use super::life::Life;
 use super::lock::{Lock, Taken};
+use super::shared_eventfd::SharedEventfd;
 use super::sharing::{Sharing, Where};
 use super::unasked::Unasked;
 use crate::gate::{Entry, Gate, Turn};
@@ -251,6 +252,63 @@ fn no_file_is_let_go_before_the_kernel_has_taken_it() {
 #[should_panic(expected = "the file was let go before")]
 fn by_an_end_that_does_not_pass_the_lock_it_may_be() {
     an_end_beside_an_fsync(true);
+}
+
+/// An eventfd that requests share, and for each descriptor of it whether that is open.
+struct Shared {
+    eventfd: SharedEventfd,
+    open: [AtomicU32; 3],
+    made: AtomicU32,
+}
+
+impl Shared {
+    fn duplicate(&self) -> i32 {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(self.open[number as usize].swap(1, Ordering::Relaxed), 0);
+        number as i32
+    }
+
+    fn close(&self, fd: i32) {
+        assert_eq!(self.open[fd as usize].swap(0, Ordering::Relaxed), 1, "closed twice");
+    }
+
+    /// A request: submitted, then told of.
+    fn request(&self, broken: bool) {
+        let fd = self.eventfd.take(|| self.duplicate(), |fd| self.close(fd)).expect("one");
+        assert_eq!(self.open[fd as usize].load(Ordering::Relaxed), 1, "it is closed");
+        assert!(self.eventfd.is(fd), "it is another's");
+        if self.eventfd.give(1) || broken {
+            self.close(fd);
+        }
+    }
+}
+
+fn two_share_an_eventfd(broken: bool) {
+    check(3, move || {
+        let shared = Arc::new(Shared {
+            eventfd: SharedEventfd::new(),
+            open: std::array::from_fn(|_| AtomicU32::new(0)),
+            made: AtomicU32::new(0),
+        });
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.request(broken))
+        };
+        shared.request(broken);
+        other.join().expect("the other");
+        assert!(!shared.open.iter().any(|open| open.load(Ordering::Relaxed) != 0), "one is left");
+    });
+}
+
+#[test]
+fn requests_share_an_eventfd_and_the_last_closes_it() {
+    two_share_an_eventfd(false);
+}
+
+#[test]
+#[should_panic(expected = "closed")]
+fn where_each_closes_it_they_do_not() {
+    two_share_an_eventfd(true);
 }
 
 /// Two slots, two threads that take and give back: nobody has one that another has.

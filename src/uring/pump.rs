@@ -36,6 +36,7 @@ use linux_raw_sys::io_uring::{IORING_ENTER_GETEVENTS, io_uring_cqe};
 use super::context::Context;
 use super::forked::{self, Whose};
 use super::queues::Queues;
+use super::shared_eventfd::SharedEventfd;
 use super::table::Place;
 use super::{INTERNAL, Rest, sys};
 use crate::gate::Pause as _;
@@ -67,9 +68,9 @@ pub(super) struct Pump {
     waiters: AtomicU32,
     /// The bell's descriptor and 1.
     bell: AtomicU32,
-    /// The eventfd that most requests are expected to name, since the first does: a descriptor of our own of it, and
-    /// 1. Requests that name others have one of their own each.
-    eventfd: AtomicU32,
+    /// The eventfd that most requests are expected to name, since the first does. Requests that name others have a
+    /// descriptor each.
+    shared: SharedEventfd,
     /// Its number to the program, and 1; 0 where there is none. Stored last.
     number: AtomicU32,
     /// What has it under that number, and so tells whether that is still the same file; its descriptor and 1.
@@ -112,62 +113,60 @@ impl Pump {
         }
     }
 
-    /// The descriptor of our own of the eventfd that requests share, or -1.
-    fn eventfd(&self) -> c_int {
-        self.eventfd.load(Ordering::Relaxed) as c_int - 1
-    }
-
     fn epoll(&self) -> c_int {
         self.epoll.load(Ordering::Relaxed) as c_int - 1
     }
 
-    /// The descriptor of our own that requests share which name this eventfd, if that is the one.
-    pub(super) fn shared(&self, fd: c_int) -> Option<c_int> {
+    /// A descriptor of our own for one more request that names this eventfd, if that is the one that requests share:
+    /// `known` where a request that is not in a queue yet has it, so that it is the one, and stays open.
+    pub(super) fn take_shared(
+        &self,
+        context: &Context,
+        fd: c_int,
+        known: &mut bool,
+    ) -> Option<c_int> {
         let number = self.number.load(Ordering::Acquire);
-        if number == 0 || number as c_int - 1 != fd {
+        // (Where the program has closed all of ours, epoll's number may be its own by now.)
+        let is_it = || context.quiet().is_open() && sys::is_in_epoll(self.epoll(), fd);
+        if number == 0 || number as c_int - 1 != fd || !*known && !is_it() {
             return None;
         }
-        match sys::add_to_epoll(self.epoll(), fd) {
-            answer if answer == -libc::EEXIST => return Some(self.eventfd()),
-            // Another file has the number by now.
-            0 => sys::take_off_epoll(self.epoll(), fd),
-            _ => (),
-        }
-        None
+        let taken = self.shared.take(|| sys::duplicate(fd), sys::close).ok();
+        *known = taken.is_some();
+        taken
     }
 
     /// Has requests share a descriptor of the eventfd with that number. Only who has the pump go on is here.
     fn share(&self, context: usize, fd: c_int) {
-        let (own, epoll) = (sys::duplicate(fd), sys::epoll());
-        self.eventfd.store((own + 1) as u32, Ordering::Relaxed);
+        let epoll = sys::epoll();
         self.epoll.store((epoll + 1) as u32, Ordering::Relaxed);
-        forked::note(context, Whose::Eventfd, own);
         forked::note(context, Whose::Epoll, epoll);
         // Where there was none to be had, each request goes on having its own.
-        if own >= 0 && sys::add_to_epoll(epoll, fd) == 0 {
+        if sys::add_to_epoll(epoll, fd) == 0 {
             self.number.store((fd + 1) as u32, Ordering::Release);
         }
     }
 
-    /// Closes the descriptor of an eventfd that a request has no more, unless it is shared.
-    pub(super) fn close_eventfd(&self, fd: c_int) {
-        if fd >= 0 && fd != self.eventfd() {
+    /// Closes the descriptor that so many requests had of an eventfd, unless others share it.
+    pub(super) fn close_eventfd(&self, fd: c_int, n: u32) {
+        if fd >= 0 && (!self.shared.is(fd) || self.shared.give(n)) {
             sys::close(fd);
         }
     }
 
-    /// Adds to the eventfd of that many requests, once their events are there, and gives it back.
+    /// Adds to the eventfd of so many requests, once their events are there, and gives it back.
     pub(super) fn notify(&self, resfd: c_int, n: u32) {
         // (The program may have closed it, and have its own under that number.)
         if resfd >= 0 && sys::kind_of(resfd) == 0 {
             sys::notify(resfd, n);
-            self.close_eventfd(resfd);
+            self.close_eventfd(resfd, n);
         }
     }
 
-    /// Gives the bell back, and the eventfd.
+    /// Gives back the bell, and what tells of the eventfd.
     pub(super) fn close(&self) {
-        [self.bell(), self.eventfd(), self.epoll()].into_iter().for_each(sys::close_own);
+        sys::close_own(self.bell());
+        sys::close_own(self.epoll());
     }
 }
 
@@ -292,8 +291,8 @@ impl Work {
     fn move_all(&self) -> bool {
         let mut moved = false;
         let pump = &self.context.pump;
-        // How many of those that share an eventfd are there that it does not tell of yet.
-        let mut untold = 0;
+        // The eventfd that requests share, and how many of those are there that it does not tell of yet.
+        let (mut shared, mut untold) = (-1, 0);
         for queues in self.context.queues() {
             // Who counts itself later sees that the pump is on.
             let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
@@ -312,13 +311,14 @@ impl Work {
                 let cqe = queues.completion(head);
                 if cqe.user_data != INTERNAL {
                     moved = true;
-                    match self.move_one(queues, cqe) {
-                        Some(resfd) if resfd == pump.eventfd() => untold += 1,
-                        Some(resfd) => pump.notify(resfd, 1),
-                        None => (),
+                    let resfd = self.move_one(queues, cqe);
+                    if pump.shared.is(resfd) {
+                        (shared, untold) = (resfd, untold + 1);
+                    } else {
+                        pump.notify(resfd, 1);
                     }
                     if untold == MOST_UNTOLD {
-                        pump.notify(pump.eventfd(), core::mem::take(&mut untold));
+                        pump.notify(shared, core::mem::take(&mut untold));
                     }
                     continue;
                 }
@@ -332,7 +332,7 @@ impl Work {
             }
         }
         if untold != 0 {
-            pump.notify(pump.eventfd(), untold);
+            pump.notify(shared, untold);
         }
         if moved {
             pump.ring_if_waited_for();
@@ -351,14 +351,13 @@ impl Work {
         }
     }
 
-    /// Moves the oldest completion of a queue, which is a request's; its eventfd, if it has come to its end and there
-    /// is one to tell.
-    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) -> Option<c_int> {
+    /// Moves the oldest completion of a queue, which is a request's; the eventfd that is to be told of it, or -1.
+    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) -> c_int {
         let Work { context, place } = self;
         if context.slots.is_orphan(cqe) && !place.life.is_over() {
             super::submit::prepare_thread();
             super::submit::submit_again(context, place, queues, cqe);
-            return None;
+            return -1;
         }
         let event = context.slots.event(cqe, queues);
         // There is always room (`Context::is_full`), but where the program has moved the head by
@@ -370,6 +369,6 @@ impl Work {
         let (resfd, number) = (context.slots.of(cqe).resfd(), cqe.user_data as u32);
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         context.slots.give_back(number);
-        (resfd >= 0).then_some(resfd)
+        resfd
     }
 }

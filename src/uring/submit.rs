@@ -168,6 +168,7 @@ unsafe fn submit_as_user(
     let (mut done, mut last, mut stopped) = (0, None::<Put>, None);
     while stopped.is_none() && done < nr {
         batch.length = 0;
+        descriptors.knows_eventfd = false;
         while done + batch.length < nr {
             let at = list.wrapping_add(done + batch.length);
             let pending = batch.length as u32;
@@ -275,7 +276,7 @@ fn let_go(context: &Context, queues: &Queues) {
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
 fn give_up(context: &Context, entry: &Sqe) {
     let number = entry.user_data as u32;
-    context.pump.close_eventfd(context.slots.get(number).resfd());
+    context.pump.close_eventfd(context.slots.get(number).resfd(), 1);
     context.slots.give_back(number);
 }
 
@@ -358,8 +359,8 @@ unsafe fn fill_with_eventfd_and_key(
 ) -> Result<c_int, c_int> {
     let flags = descriptors.flags(iocb.aio_fildes)?;
     // SAFETY: the caller counts as a user.
-    let pump = &unsafe { place.context() }.pump;
-    let resfd = descriptors.eventfd(iocb, pump)?;
+    let context = unsafe { place.context() };
+    let resfd = descriptors.eventfd(iocb, context)?;
     if iocb.aio_key != 0 {
         // What io_cancel will look for. Most often it is there: requests that cannot be written are good
         // where it is.
@@ -370,7 +371,7 @@ unsafe fn fill_with_eventfd_and_key(
     let filled = unsafe { entry::fill(entry, iocb, flags, descriptors.at_once) };
     let named = iocb.aio_resfd as c_int;
     let notified = |()| if resfd < 0 { Ok(()) } else { have_pump(place, me, named) };
-    filled.and_then(notified).inspect_err(|_| pump.close_eventfd(resfd))?;
+    filled.and_then(notified).inspect_err(|_| context.pump.close_eventfd(resfd, 1))?;
     Ok(resfd)
 }
 

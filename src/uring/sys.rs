@@ -218,15 +218,15 @@ pub(super) fn epoll() -> c_int {
     out_of_the_way(fd)
 }
 
-/// Has an epoll instance have that file under that number, with no event of interest: 0, -EEXIST where it has, or
-/// another `-errno`.
+/// Has an epoll instance have a file under its number, for as long as anybody has the file open, with no event of
+/// interest: 0, or `-errno`.
 pub(super) fn add_to_epoll(epoll: c_int, fd: c_int) -> c_int {
     control_epoll(epoll, libc::EPOLL_CTL_ADD, fd)
 }
 
-/// Takes a file off an epoll instance that it has under that number.
-pub(super) fn take_off_epoll(epoll: c_int, fd: c_int) {
-    control_epoll(epoll, libc::EPOLL_CTL_DEL, fd);
+/// Whether an epoll instance has under that number the file that it is of now.
+pub(super) fn is_in_epoll(epoll: c_int, fd: c_int) -> bool {
+    control_epoll(epoll, libc::EPOLL_CTL_MOD, fd) == 0
 }
 
 fn control_epoll(epoll: c_int, operation: c_int, fd: c_int) -> c_int {
