@@ -351,8 +351,8 @@ impl Context {
         let context = unsafe { &*this };
         context.slots.notify_all(&context.pump);
         forked::forget(context.place);
+        context.pump.close(context.quiet().is_open());
         context.queues().iter().for_each(Queues::close);
-        context.pump.close();
         system::unmap(context.memory, context.size);
     }
 

@@ -97,8 +97,14 @@ pub(super) extern "C" fn tidy_up() {
     thread_end::remember(Past::None);
     thread_end::forget_end();
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
-        for descriptor in descriptors(place as usize).into_iter().flatten() {
-            sys::close_own(descriptor.swap(0, Ordering::Relaxed) - 1);
+        let Some(all) = descriptors(place as usize) else { continue };
+        // Where the program has closed one, it has closed all of them.
+        let are_ours = sys::is_io_uring(all[Whose::Quiet as usize].load(Ordering::Relaxed) - 1);
+        for descriptor in all {
+            let fd = descriptor.swap(0, Ordering::Relaxed) - 1;
+            if are_ours && fd >= 0 {
+                sys::close(fd);
+            }
         }
     }
 }

@@ -155,18 +155,21 @@ impl Pump {
     }
 
     /// Adds to the eventfd of so many requests, once their events are there, and gives it back.
-    pub(super) fn notify(&self, resfd: c_int, n: u32) {
+    #[inline(never)]
+    pub(super) fn notify(&self, Untold { fd, n }: Untold) {
         // (The program may have closed it, and have its own under that number.)
-        if resfd >= 0 && sys::kind_of(resfd) == 0 {
-            sys::notify(resfd, n);
-            self.close_eventfd(resfd, n);
+        if fd >= 0 && sys::kind_of(fd) == 0 {
+            sys::notify(fd, n);
+            self.close_eventfd(fd, n);
         }
     }
 
-    /// Gives back the bell, and what tells of the eventfd.
-    pub(super) fn close(&self) {
-        sys::close_own(self.bell());
-        sys::close_own(self.epoll());
+    /// Gives back the bell and what tells of the eventfd, where the context's descriptors are still ours.
+    pub(super) fn close(&self, are_ours: bool) {
+        if are_ours && self.bell() >= 0 {
+            sys::close(self.bell());
+            sys::close(self.epoll());
+        }
     }
 }
 
@@ -257,6 +260,16 @@ extern "C" fn work(argument: *mut c_void) -> *mut c_void {
     }
 }
 
+/// An eventfd of requests whose events are in the ring, and how many of them it does not tell of yet.
+pub(super) struct Untold {
+    pub(super) fd: c_int,
+    pub(super) n: u32,
+}
+
+impl Untold {
+    const NONE: Untold = Untold { fd: -1, n: 0 };
+}
+
 impl Work {
     /// The thread as one that uses the context.
     fn me(&self) -> usize {
@@ -291,9 +304,8 @@ impl Work {
     fn move_all(&self) -> bool {
         let mut moved = false;
         let pump = &self.context.pump;
-        // The eventfd that requests share, and how many of those are there that it does not tell of yet.
-        let (mut shared, mut untold) = (-1, 0);
-        for queues in self.context.queues() {
+        let mut untold = Untold::NONE;
+        'all: for queues in self.context.queues() {
             // Who counts itself later sees that the pump is on.
             let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
             if keeps {
@@ -311,14 +323,16 @@ impl Work {
                 let cqe = queues.completion(head);
                 if cqe.user_data != INTERNAL {
                     moved = true;
-                    let resfd = self.move_one(queues, cqe);
-                    if pump.shared.is(resfd) {
-                        (shared, untold) = (resfd, untold + 1);
-                    } else {
-                        pump.notify(resfd, 1);
-                    }
-                    if untold == MOST_UNTOLD {
-                        pump.notify(shared, core::mem::take(&mut untold));
+                    match self.move_one(queues, cqe) {
+                        Some(fd) if fd == untold.fd && untold.n < MOST_UNTOLD => untold.n += 1,
+                        Some(fd) => {
+                            pump.notify(core::mem::replace(&mut untold, Untold { fd, n: 1 }))
+                        }
+                        // What is there has to be told of first.
+                        None => {
+                            Rest::sleep();
+                            break 'all;
+                        }
                     }
                     continue;
                 }
@@ -331,9 +345,7 @@ impl Work {
                 queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
             }
         }
-        if untold != 0 {
-            pump.notify(shared, untold);
-        }
+        pump.notify(untold);
         if moved {
             pump.ring_if_waited_for();
         }
@@ -351,24 +363,25 @@ impl Work {
         }
     }
 
-    /// Moves the oldest completion of a queue, which is a request's; the eventfd that is to be told of it, or -1.
-    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) -> c_int {
+    /// Moves the oldest completion of a queue, which is a request's; the eventfd that is to be told of it, or -1. None
+    /// where the ring is full: there was no room for those of several threads that have passed [`Context::is_full`] at
+    /// once, or the program has moved the head by itself to where it should not be.
+    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) -> Option<c_int> {
         let Work { context, place } = self;
         if context.slots.is_orphan(cqe) && !place.life.is_over() {
             super::submit::prepare_thread();
             super::submit::submit_again(context, place, queues, cqe);
-            return -1;
+            return Some(-1);
         }
         let event = context.slots.event(cqe, queues);
-        // There is always room (`Context::is_full`), but where the program has moved the head by
-        // itself to where it should not be. A context that is over gives no more events.
-        while !place.life.is_over() && !ring::put(&context.ring(), event) {
-            Rest::sleep();
+        // A context that is over gives no more events.
+        if !place.life.is_over() && !ring::put(&context.ring(), event) {
+            return None;
         }
         let head = queues.cq_head().load(Ordering::Relaxed);
         let (resfd, number) = (context.slots.of(cqe).resfd(), cqe.user_data as u32);
         queues.cq_head().store(head.wrapping_add(1), Ordering::Release);
         context.slots.give_back(number);
-        resfd
+        Some(resfd)
     }
 }

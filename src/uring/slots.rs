@@ -14,7 +14,7 @@ use linux_raw_sys::io_uring::{io_uring_cqe, io_uring_op};
 
 use super::entry::is_transfer;
 use super::free::{Free, NONE};
-use super::pump::Pump;
+use super::pump::{Pump, Untold};
 use super::queues::Queues;
 use crate::abi::io_event;
 use crate::sync;
@@ -332,7 +332,7 @@ impl Slots {
         for number in 0..self.free.ever_used() {
             let slot = self.get(number);
             if slot.has(IN_USE) {
-                pump.notify(slot.resfd(), 1);
+                pump.notify(Untold { fd: slot.resfd(), n: 1 });
             }
         }
     }

@@ -168,18 +168,10 @@ pub(super) fn is_eventfd(fd: c_int) -> bool {
     is_anonymous(fd, b"anon_inode:[eventfd]")
 }
 
-/// Closes a descriptor of ours, unless it is of no kind that ours are: the program may have closed it, and the number
-/// may be its own by now.
-#[inline(never)]
-pub(super) fn close_own(fd: c_int) {
-    let is_ours = |name| is_anonymous(fd, name);
-    if fd >= 0
-        && (is_ours(b"anon_inode:[io_uring]")
-            || is_eventfd(fd)
-            || is_ours(b"anon_inode:[eventpoll]"))
-    {
-        close(fd);
-    }
+/// Whether a descriptor is an io_uring's, as [`is_eventfd`]: a program may have closed ours, and the
+/// number may be its own by now.
+pub(super) fn is_io_uring(fd: c_int) -> bool {
+    is_anonymous(fd, b"anon_inode:[io_uring]")
 }
 
 /// Whether a descriptor's file has that name.
@@ -248,27 +240,28 @@ pub(super) fn eventfd() -> c_int {
     out_of_the_way(fd)
 }
 
-/// Adds to an eventfd of the program's; nothing where it is full, for the kernel's AIO does not wait there either.
+/// Adds one to an eventfd of the program's so many times, each of which wakes one of those who wait exclusively
+/// (`EPOLLEXCLUSIVE`); nothing where it is full, for the kernel's AIO does not wait there either.
 pub(super) fn notify(fd: c_int, n: u32) {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     system::poll(&raw mut poll, 0, ptr::null());
     if poll.revents & libc::POLLOUT != 0 {
-        add(fd, n);
+        (0..n).for_each(|_| add_one(fd));
     }
 }
 
 /// Adds one to an eventfd; nothing where the program has closed it, and the number is a file's of its own.
 pub(super) fn ring_bell(fd: c_int) {
-    add(fd, 1);
+    if kind_of(fd) == 0 {
+        add_one(fd);
+    }
 }
 
-/// Adds to an eventfd, as [`ring_bell`].
-fn add(fd: c_int, n: u32) {
-    let n = u64::from(n);
-    if kind_of(fd) == 0 {
-        // SAFETY: eight bytes to read.
-        unsafe { call(libc::SYS_write, fd, &raw const n, 8) };
-    }
+#[inline(never)]
+fn add_one(fd: c_int) {
+    let one = 1u64;
+    // SAFETY: eight bytes to read.
+    unsafe { call(libc::SYS_write, fd, &raw const one, 8) };
 }
 
 /// Takes what an eventfd counted, as [`ring_bell`].
