@@ -98,8 +98,9 @@ pub(super) extern "C" fn tidy_up() {
     thread_end::forget_end();
     for place in 0..EVER_USED.load(Ordering::Relaxed) {
         let Some(all) = descriptors(place as usize) else { continue };
+        let quiet = all[Whose::Quiet as usize].load(Ordering::Relaxed) - 1;
         // Where the program has closed one, it has closed all of them.
-        let are_ours = sys::is_io_uring(all[Whose::Quiet as usize].load(Ordering::Relaxed) - 1);
+        let are_ours = quiet >= 0 && sys::is_io_uring(quiet);
         for descriptor in all {
             let fd = descriptor.swap(0, Ordering::Relaxed) - 1;
             if are_ours && fd >= 0 {

@@ -131,7 +131,16 @@ impl Pump {
         if number == 0 || number as c_int - 1 != fd || !*known && !is_it() {
             return None;
         }
-        let taken = self.shared.take(|| sys::duplicate(fd), sys::close).ok();
+        let duplicate = || {
+            let own = sys::duplicate(fd);
+            // The number may just have become another's, and that file's descriptor would be everybody's.
+            if own < 0 || sys::is_in_epoll(self.epoll(), fd) {
+                return own;
+            }
+            sys::close(own);
+            -EAGAIN
+        };
+        let taken = self.shared.take(duplicate, sys::close).ok();
         *known = taken.is_some();
         taken
     }
@@ -304,11 +313,12 @@ impl Work {
     fn move_all(&self) -> bool {
         let mut moved = false;
         let pump = &self.context.pump;
-        let mut untold = Untold::NONE;
+        let (mut untold, mut is_full) = (Untold::NONE, false);
         'all: for queues in self.context.queues() {
             // Who counts itself later sees that the pump is on.
             let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
             if keeps {
+                pump.notify(core::mem::replace(&mut untold, Untold::NONE));
                 self.keep_enough(queues);
             }
             loop {
@@ -323,14 +333,14 @@ impl Work {
                 let cqe = queues.completion(head);
                 if cqe.user_data != INTERNAL {
                     moved = true;
-                    match self.move_one(queues, cqe) {
+                    match self.move_one(queues, cqe, &mut untold) {
                         Some(fd) if fd == untold.fd && untold.n < MOST_UNTOLD => untold.n += 1,
                         Some(fd) => {
                             pump.notify(core::mem::replace(&mut untold, Untold { fd, n: 1 }))
                         }
                         // What is there has to be told of first.
                         None => {
-                            Rest::sleep();
+                            is_full = true;
                             break 'all;
                         }
                     }
@@ -349,6 +359,9 @@ impl Work {
         if moved {
             pump.ring_if_waited_for();
         }
+        if is_full {
+            Rest::sleep();
+        }
         moved
     }
 
@@ -366,9 +379,11 @@ impl Work {
     /// Moves the oldest completion of a queue, which is a request's; the eventfd that is to be told of it, or -1. None
     /// where the ring is full: there was no room for those of several threads that have passed [`Context::is_full`] at
     /// once, or the program has moved the head by itself to where it should not be.
-    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe) -> Option<c_int> {
+    fn move_one(&self, queues: &Queues, cqe: &io_uring_cqe, untold: &mut Untold) -> Option<c_int> {
         let Work { context, place } = self;
         if context.slots.is_orphan(cqe) && !place.life.is_over() {
+            // This may wait for a thread that a handler has interrupted which waits to be told.
+            context.pump.notify(core::mem::replace(untold, Untold::NONE));
             super::submit::prepare_thread();
             super::submit::submit_again(context, place, queues, cqe);
             return Some(-1);

@@ -65,9 +65,10 @@ pub(super) fn wait_where_the_process_ends() {
     }
 }
 
-/// In a child of `fork`: its end is not its parent's.
+/// In a child of `fork`: its end is not its parent's, nor those of its parent's threads.
 pub(super) fn forget_end() {
     ENDS_ALL.store(0, Ordering::Relaxed);
+    ENDING.store(0, Ordering::Relaxed);
 }
 
 /// Whether polls may have been given up.
