@@ -76,7 +76,8 @@ all: $(SHARED) $(BUILD)/libaio.so $(LINKS)/libaio.so $(STATIC) $(BUILD)/libaio.p
 # the callers. With a little more inlining than where only size counts, the code is smaller, too; and without the
 # passes that keep addresses and constants in registers, which costs more in saving registers than it saves.
 SMALL := -inline-threshold=10 -disable-machine-cse -disable-machine-licm -split-spill-mode=size \
-    -disable-constant-hoisting -enable-pre=false
+    -disable-constant-hoisting -enable-pre=false -inline-call-penalty=30 -tail-merge-size=2 \
+    -disable-licm-promotion
 $(CORE): $(SOURCES) Makefile
 	$(CARGO) rustc --release --locked --lib --crate-type staticlib --target-dir $(BUILD)/cargo \
 	    $(if $(TARGET),--target $(TARGET)) -- --cfg libaio_symver -C force-frame-pointers=yes \

@@ -207,6 +207,11 @@ fn exit_beside_a_held_fsync() {
 }
 
 #[test]
+fn a_lost_eventfd_is_made_anew() {
+    holds("uring/a_lost_eventfd_is_made_anew");
+}
+
+#[test]
 fn submitters_at_the_limit() {
     holds("uring/submitters_at_the_limit");
 }

@@ -156,9 +156,15 @@ impl Pump {
         }
     }
 
-    /// Closes the descriptor that so many requests had of an eventfd, unless others share it.
-    pub(super) fn close_eventfd(&self, fd: c_int, n: u32) {
-        if fd >= 0 && (!self.shared.is(fd) || self.shared.give(n)) {
+    /// So many requests have that descriptor of an eventfd no more; whether it is to be closed.
+    #[inline(never)]
+    fn give(&self, fd: c_int, n: u32) -> bool {
+        !self.shared.is(fd) || self.shared.give(n)
+    }
+
+    /// Closes the descriptor that a request had of an eventfd, unless others share it.
+    pub(super) fn close_eventfd(&self, fd: c_int) {
+        if fd >= 0 && self.give(fd, 1) {
             sys::close(fd);
         }
     }
@@ -166,10 +172,17 @@ impl Pump {
     /// Adds to the eventfd of so many requests, once their events are there, and gives it back.
     #[inline(never)]
     pub(super) fn notify(&self, Untold { fd, n }: Untold) {
-        // (The program may have closed it, and have its own under that number.)
-        if fd >= 0 && sys::kind_of(fd) == 0 {
+        if fd < 0 {
+            return;
+        }
+        // (The program may have closed it, and have its own under that number. Then the next request that finds none
+        // in flight makes another.)
+        let is_ours = sys::kind_of(fd) == 0;
+        if is_ours {
             sys::notify(fd, n);
-            self.close_eventfd(fd, n);
+        }
+        if self.give(fd, n) && is_ours {
+            sys::close(fd);
         }
     }
 
@@ -313,7 +326,7 @@ impl Work {
     fn move_all(&self) -> bool {
         let mut moved = false;
         let pump = &self.context.pump;
-        let (mut untold, mut is_full) = (Untold::NONE, false);
+        let mut untold = Untold::NONE;
         'all: for queues in self.context.queues() {
             // Who counts itself later sees that the pump is on.
             let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
@@ -338,9 +351,9 @@ impl Work {
                         Some(fd) => {
                             pump.notify(core::mem::replace(&mut untold, Untold { fd, n: 1 }))
                         }
-                        // What is there has to be told of first.
+                        // What is there has to be told of, so that somebody makes room.
                         None => {
-                            is_full = true;
+                            Rest::sleep();
                             break 'all;
                         }
                     }
@@ -358,9 +371,6 @@ impl Work {
         pump.notify(untold);
         if moved {
             pump.ring_if_waited_for();
-        }
-        if is_full {
-            Rest::sleep();
         }
         moved
     }

@@ -56,7 +56,7 @@ impl SharedEventfd {
     /// Whether a descriptor that a request has is this one.
     pub(crate) fn is(&self, fd: c_int) -> bool {
         // It is open for as long as a request has it, so none that has another has one of that number.
-        fd >= 0 && descriptor(self.0.load(Ordering::Relaxed)) == fd
+        descriptor(self.0.load(Ordering::Relaxed)) == fd
     }
 
     /// So many requests have it no more; whether it is to be closed.

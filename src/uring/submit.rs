@@ -276,7 +276,7 @@ fn let_go(context: &Context, queues: &Queues) {
 /// Takes back what [`prepare`] took for an entry that does not go to the kernel.
 fn give_up(context: &Context, entry: &Sqe) {
     let number = entry.user_data as u32;
-    context.pump.close_eventfd(context.slots.get(number).resfd(), 1);
+    context.pump.close_eventfd(context.slots.get(number).resfd());
     context.slots.give_back(number);
 }
 
@@ -371,7 +371,7 @@ unsafe fn fill_with_eventfd_and_key(
     let filled = unsafe { entry::fill(entry, iocb, flags, descriptors.at_once) };
     let named = iocb.aio_resfd as c_int;
     let notified = |()| if resfd < 0 { Ok(()) } else { have_pump(place, me, named) };
-    filled.and_then(notified).inspect_err(|_| context.pump.close_eventfd(resfd, 1))?;
+    filled.and_then(notified).inspect_err(|_| context.pump.close_eventfd(resfd))?;
     Ok(resfd)
 }
 
