@@ -351,7 +351,7 @@ impl Context {
         let context = unsafe { &*this };
         context.slots.notify_all(&context.pump);
         forked::forget(context.place);
-        context.pump.close(context.quiet().is_open());
+        context.pump.close(context.quiet());
         context.queues().iter().for_each(Queues::close);
         system::unmap(context.memory, context.size);
     }

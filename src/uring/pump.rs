@@ -140,7 +140,7 @@ impl Pump {
             sys::close(own);
             -EAGAIN
         };
-        let taken = self.shared.take(duplicate, sys::close).ok();
+        let taken = self.shared.take(duplicate, sys::close);
         *known = taken.is_some();
         taken
     }
@@ -186,9 +186,10 @@ impl Pump {
         }
     }
 
-    /// Gives back the bell and what tells of the eventfd, where the context's descriptors are still ours.
-    pub(super) fn close(&self, are_ours: bool) {
-        if are_ours && self.bell() >= 0 {
+    /// Gives back the bell and what tells of the eventfd, where the context's descriptors, of which `quiet` has one,
+    /// are still ours.
+    pub(super) fn close(&self, quiet: &Queues) {
+        if self.bell() >= 0 && quiet.is_open() {
             sys::close(self.bell());
             sys::close(self.epoll());
         }
@@ -290,6 +291,11 @@ pub(super) struct Untold {
 
 impl Untold {
     const NONE: Untold = Untold { fd: -1, n: 0 };
+
+    /// What there is; from here on there is none.
+    fn take(&mut self) -> Untold {
+        core::mem::replace(self, Untold::NONE)
+    }
 }
 
 impl Work {
@@ -331,7 +337,7 @@ impl Work {
             // Who counts itself later sees that the pump is on.
             let keeps = queues.ready() > 0 && self.context.sleepers() != 0;
             if keeps {
-                pump.notify(core::mem::replace(&mut untold, Untold::NONE));
+                pump.notify(untold.take());
                 self.keep_enough(queues);
             }
             loop {
@@ -393,7 +399,7 @@ impl Work {
         let Work { context, place } = self;
         if context.slots.is_orphan(cqe) && !place.life.is_over() {
             // This may wait for a thread that a handler has interrupted which waits to be told.
-            context.pump.notify(core::mem::replace(untold, Untold::NONE));
+            context.pump.notify(untold.take());
             super::submit::prepare_thread();
             super::submit::submit_again(context, place, queues, cqe);
             return Some(-1);

@@ -30,22 +30,22 @@ impl SharedEventfd {
         SharedEventfd(AtomicU64::new(0))
     }
 
-    /// The descriptor, for one more request. Where there is none, that which `duplicate` makes; where it makes none,
-    /// its error.
+    /// The descriptor, for one more request. Where there is none, that which `duplicate` makes, if it does (not
+    /// `-errno`).
     pub(crate) fn take(
         &self,
         duplicate: impl Fn() -> c_int,
         close: impl Fn(c_int),
-    ) -> Result<c_int, c_int> {
+    ) -> Option<c_int> {
         loop {
             let word = self.0.load(Ordering::Relaxed);
             let own = if word == 0 { duplicate() } else { descriptor(word) };
             if own < 0 {
-                return Err(-own);
+                return None;
             }
             let more = ((own + 1) as u64) << 32 | u64::from(word as u32 + 1);
             if self.0.compare_exchange(word, more, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                return Ok(own);
+                return Some(own);
             }
             if word == 0 {
                 close(own);
