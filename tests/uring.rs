@@ -388,12 +388,18 @@ fn watching_finds_what_comes_soon() {
 
 /// What strace logs of those system calls of a program of `c-tests/uring/`.
 fn traced(name: &str, calls: &str) -> String {
+    traced_with(name, &[], calls)
+}
+
+/// [`traced`], with arguments.
+fn traced_with(name: &str, arguments: &[&str], calls: &str) -> String {
     let _lock = AioLock::shared();
     let folder = scratch();
     let binary = compile(folder.path(), &format!("c-tests/uring/{name}.c"), &[]);
     let log = folder.path().join("strace");
     let mut strace = limited("strace");
-    strace.args(["-f", "-e", &format!("trace={calls}"), "-o"]).arg(&log).arg(binary);
+    strace.args(["-f", "-e", &format!("trace={calls}"), "-o"]).arg(&log);
+    strace.arg(binary).args(arguments);
     must(strace.env("LD_LIBRARY_PATH", build()).env(URING.0, URING.1));
     std::fs::read_to_string(log).expect("strace's log")
 }
@@ -418,7 +424,7 @@ fn a_child_asks_about_its_parents_descriptors_alone() {
 #[test]
 fn requests_share_an_eventfd() {
     let calls = "io_uring_enter,epoll_ctl,readlinkat,fcntl,ppoll";
-    let log = traced("requests_share_an_eventfd", calls);
+    let log = traced_with("one_call_submits_a_batch", &["eventfd"], calls);
     let count = |call: &str| log.matches(&format!("{call}(")).count();
     // 100 batches, each of which asks with every 16 whether the number is still the same eventfd's, once more where no
     // request in flight has a descriptor of it; and the first one whether it is one, and what will tell is given it.

@@ -4,7 +4,6 @@
 #include "uring.h"
 
 #include <sys/epoll.h>
-#include <sys/wait.h>
 
 enum { EPOLLS = 12 };
 
@@ -23,7 +22,6 @@ static void make_epolls(void)
 
 int main(void)
 {
-	int status;
 	pid_t child;
 
 	for (int i = 0; i < 2; i++) {
@@ -43,7 +41,6 @@ int main(void)
 		CHECK_EQ(has_epolls(), EPOLLS);
 		_exit(0);
 	}
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	CHECK_EQ(status, 0);
+	succeeded(child);
 	return 0;
 }

@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "uring.h"
 
-#include <sys/wait.h>
-
 enum { BLOCK = 1 << 18, WRITES = 32 };
 
 static io_context_t ctx;
@@ -30,7 +28,7 @@ __attribute__((destructor)) static void submits(void)
 int main(void)
 {
 	for (int i = 0; i < 5; i++) {
-		int file = new_file(0, 0), status;
+		int file = new_file(0, 0);
 		pid_t child = fork();
 
 		CHECK(child >= 0);
@@ -40,8 +38,7 @@ int main(void)
 			fd = file;
 			exit(0);
 		}
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		CHECK_EQ(lseek(file, 0, SEEK_END), (off_t)BLOCK * WRITES);
 		CHECK_EQ(close(file), 0);
 	}

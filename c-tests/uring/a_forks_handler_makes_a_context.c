@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 static io_context_t ctx;
 static int closes_first;
@@ -36,7 +35,6 @@ int main(void)
 	works();
 	own = io_urings(); /* 0 for the kernel's AIO */
 	for (int i = 0; i < 3; i++) {
-		int status;
 		pid_t child;
 
 		closes_first = i == 1;
@@ -51,8 +49,7 @@ int main(void)
 			CHECK_EQ(io_urings(), 0);
 			_exit(0);
 		}
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		works();
 	}
 	CHECK_EQ(io_destroy(ctx), 0);

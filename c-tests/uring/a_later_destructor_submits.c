@@ -3,8 +3,6 @@
 #define _GNU_SOURCE
 #include "uring.h"
 
-#include <sys/wait.h>
-
 enum { BLOCK = 1 << 16, WRITES = 8 };
 
 void at_its_end(int (*function)(void));
@@ -30,7 +28,6 @@ static int writes(void)
 int main(void)
 {
 	for (int i = 0; i < 5; i++) {
-		int status;
 		pid_t child;
 
 		fd = new_file(0, O_DSYNC);
@@ -42,8 +39,7 @@ int main(void)
 			at_its_end(writes);
 			exit(0);
 		}
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		CHECK_EQ(lseek(fd, 0, SEEK_END), (off_t)BLOCK * WRITES);
 		CHECK_EQ(close(fd), 0);
 	}

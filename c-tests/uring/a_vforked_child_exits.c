@@ -2,11 +2,9 @@
 #define _GNU_SOURCE
 #include "uring.h"
 
-#include <sys/wait.h>
-
 int main(void)
 {
-	int ready = eventfd(1, 0), status;
+	int ready = eventfd(1, 0);
 	io_context_t ctx = new_context(4);
 	pid_t child;
 
@@ -14,8 +12,7 @@ int main(void)
 	child = vfork();
 	if (child == 0)
 		exit(0);
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	CHECK_EQ(status, 0);
+	succeeded(child);
 	use(ctx, ready);
 	CHECK_EQ(io_destroy(ctx), 0);
 	return 0;

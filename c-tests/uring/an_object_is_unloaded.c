@@ -6,7 +6,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 static void (*uses_a_context)(void);
 static int used, unloaded;
@@ -29,7 +28,6 @@ int main(int argc, char **argv)
 		pthread_t thread;
 		eventfd_t one;
 		pid_t child;
-		int status;
 
 		CHECK(object != NULL);
 		*(void **)&uses_a_context = dlsym(object, "uses_a_context");
@@ -48,8 +46,7 @@ int main(int argc, char **argv)
 		CHECK(child >= 0);
 		if (child == 0)
 			_exit(0);
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		CHECK_EQ(eventfd_write(unloaded, 1), 0);
 		CHECK_EQ(pthread_join(thread, NULL), 0);
 	}

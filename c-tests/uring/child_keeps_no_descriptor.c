@@ -3,16 +3,6 @@
 #define _GNU_SOURCE
 #include "uring.h"
 
-#include <sys/wait.h>
-
-static void succeeded(pid_t child)
-{
-	int status;
-
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	CHECK_EQ(status, 0);
-}
-
 static int works(io_context_t ctx)
 {
 	struct iocb cb;

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 enum { BLOCK = 4096, AT_ONCE = 16, MOST = 60000, ROUNDS = 20 };
 
@@ -41,7 +40,7 @@ int main(void)
 	memset(bytes, 'x', BLOCK);
 	for (int round = 0; round < ROUNDS; round++) {
 		char name[64], read_back;
-		int status, again;
+		int again;
 		pid_t child;
 
 		fd = new_file(0, 0);
@@ -67,8 +66,7 @@ int main(void)
 			submit(ctx, &cb);
 			exit(0);
 		}
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		alarm(20);
 		CHECK_EQ(flock(again, LOCK_EX), 0);
 		for (int i = 0; i < *accepted; i++) {

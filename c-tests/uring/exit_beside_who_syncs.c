@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 enum { THREADS = 6, ROUNDS = 60 };
 
@@ -38,7 +37,6 @@ int main(void)
 	fd = new_file(0, 0);
 	for (int round = 0; round < ROUNDS; round++) {
 		pid_t child = fork();
-		int status;
 
 		CHECK(child >= 0);
 		if (child == 0) {
@@ -50,8 +48,7 @@ int main(void)
 			usleep(2000 + round * 13);
 			exit(0);
 		}
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		CHECK_EQ(*wrong, 0);
 	}
 	return 0;

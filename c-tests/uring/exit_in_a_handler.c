@@ -5,7 +5,6 @@
 #include "uring.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
 enum { BLOCK = 4096, WRITES = 100 };
 
@@ -54,7 +53,6 @@ static void exits_above_exit(void)
 
 static void child_does(void (*ends)(void), int signal_later)
 {
-	int status;
 	pid_t child;
 
 	fd = new_file(0, O_DSYNC);
@@ -70,8 +68,7 @@ static void child_does(void (*ends)(void), int signal_later)
 		usleep(1000);
 		CHECK_EQ(kill(child, SIGTERM), 0);
 	}
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	CHECK_EQ(status, 0);
+	succeeded(child);
 	CHECK_EQ(lseek(fd, 0, SEEK_END), (off_t)BLOCK * WRITES);
 	CHECK_EQ(close(fd), 0);
 }

@@ -3,7 +3,6 @@
 #include "uring.h"
 
 #include <sys/mman.h>
-#include <sys/wait.h>
 
 enum { READS = 32, BLOCK = 1 << 18 };
 
@@ -26,7 +25,7 @@ static void reads_and_exits(int fd, char *shared)
 int main(void)
 {
 	size_t size = (size_t)READS * BLOCK;
-	int fd = new_file(size, O_DIRECT), status;
+	int fd = new_file(size, O_DIRECT);
 	char *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(shared != MAP_FAILED);
@@ -36,8 +35,7 @@ int main(void)
 		CHECK(child >= 0);
 		if (child == 0)
 			reads_and_exits(fd, shared);
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		memset(shared, 'n', size);
 		usleep(50000);
 		for (size_t i = 0; i < size; i++)

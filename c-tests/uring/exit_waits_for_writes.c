@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 enum { BLOCK = 1 << 18, WRITES = 32 };
 
@@ -94,7 +93,6 @@ int main(void)
 	memset(bytes, 'x', BLOCK);
 	for (int i = 0; i < 24; i++) {
 		char *read = malloc(BLOCK);
-		int status;
 		pid_t child;
 
 		beside = i & 3;
@@ -103,8 +101,7 @@ int main(void)
 		CHECK(child >= 0 && read != NULL);
 		if (child == 0)
 			ends(i & 4);
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 		for (int block = 0; block < WRITES; block++) {
 			CHECK_EQ(pread(fd, read, BLOCK, (off_t)block * BLOCK), BLOCK);
 			CHECK(memcmp(read, bytes, BLOCK) == 0);

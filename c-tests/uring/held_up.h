@@ -58,6 +58,7 @@ long syscall(long number, ...)
 {
 	static long (*next)(long, ...);
 	long arguments[6];
+	enum call kind;
 	va_list list;
 
 	va_start(list, number);
@@ -67,12 +68,12 @@ long syscall(long number, ...)
 	if (next == NULL)
 		*(void **)&next = dlsym(RTLD_NEXT, "syscall");
 	naps += number == SYS_nanosleep;
-	if (raised_before != NONE && kind_of(number, arguments) == raised_before) {
+	kind = kind_of(number, arguments);
+	if (kind != NONE && kind == raised_before) {
 		raised_before = NONE;
 		raise(SIGTERM);
 	}
-	if (held_up_before != NONE && kind_of(number, arguments) == held_up_before &&
-	    let_by-- == 0) {
+	if (kind != NONE && kind == held_up_before && let_by-- == 0) {
 		held_up_before = NONE;
 		sem_post(&about_to_enter);
 		sem_wait(&go_on);

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 static io_context_t ctx;
 static int fd;
@@ -59,7 +58,6 @@ int main(void)
 	use(ctx, eventfd(1, 0));
 	for (int i = 0; i < 200; i++) {
 		pid_t child = fork();
-		int status;
 
 		CHECK(child >= 0);
 		if (child == 0) {
@@ -67,8 +65,7 @@ int main(void)
 			sync_once(NULL);
 			_exit(0);
 		}
-		CHECK_EQ(waitpid(child, &status, 0), child);
-		CHECK_EQ(status, 0);
+		succeeded(child);
 	}
 	CHECK_EQ(io_destroy(ctx), 0);
 	return 0;

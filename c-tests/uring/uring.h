@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 
 /* How many entries a folder of /proc has whose link, or name where they are none, has `part` in it. */
 static inline int entries(const char *folder, const char *part)
@@ -69,6 +70,15 @@ static inline void use(io_context_t ctx, int ready)
 		submit(ctx, &cb);
 		CHECK(take(ctx, &cb) & POLLIN);
 	}
+}
+
+/* Waits for a child, which must have exited with status 0. */
+static inline void succeeded(pid_t child)
+{
+	int status;
+
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
 }
 
 static inline long number_in(const char *name)
